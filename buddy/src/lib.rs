@@ -1,0 +1,9 @@
+//! The buddy: finds the hosts of one cluster, polls them, works out rates and pod sums, and streams
+//! rows to the master.
+//!
+//! ```text
+//! discovery ──hosts──▶ poller ──poll──▶ source ──readings──▶ pipeline ──blocks──▶ spool ──▶ uplink
+//! ```
+
+pub mod discovery;
+pub mod source;

@@ -1,0 +1,3 @@
+//! The slim buddy: `heapster buddy` without the rest.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The slim master: `heapster master` without the rest.
+
+fn main() {}

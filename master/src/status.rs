@@ -1,0 +1,153 @@
+//! What the parts of the master say of themselves: the data of `/api/v1/{clusters,buddies,sinks}`,
+//! `/validate`, `/metrics` and `/debug/actors`.
+
+use async_trait::async_trait;
+use heapster_shared::host::{DiscoveryState, Host, HostState};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Asks the parts for their state.
+#[async_trait]
+pub trait StatusSource: Send + Sync {
+    /// The clusters that are or were connected, by name.
+    async fn clusters(&self) -> Vec<ClusterStatus>;
+    /// The buddies that are or were connected, by cluster and id.
+    async fn buddies(&self) -> Vec<BuddyStatus>;
+    /// The sinks in the order of the configuration.
+    async fn sinks(&self) -> Vec<SinkStatus>;
+    /// The tree of actors, parents before children.
+    async fn actors(&self) -> Vec<ActorStatus>;
+}
+
+/// A cluster.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ClusterStatus {
+    /// Name.
+    pub name: String,
+    /// What runs it, as its buddies say.
+    pub manager: String,
+    /// Buddies connected now.
+    pub buddies: usize,
+    /// Entities alive.
+    pub entities: usize,
+    /// The newest tick whose round is complete, in milliseconds since 1970; 0 for none.
+    pub tick_unix_ms: i64,
+    /// When rows last came, in milliseconds since 1970; 0 for never.
+    pub received_unix_ms: i64,
+    /// Rows that came since the master started.
+    pub rows: u64,
+    /// Samples that came or were worked out since the master started.
+    pub samples: u64,
+    /// Rows refused since the master started.
+    pub rejected_rows: u64,
+    /// Its hosts, by name.
+    pub hosts: Vec<HostStatus>,
+    /// Its discoveries.
+    #[schema(value_type = Vec<Object>)]
+    pub discoveries: Vec<DiscoveryState>,
+}
+
+/// A host of a cluster.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct HostStatus {
+    /// The host as discovered.
+    #[schema(value_type = Object)]
+    pub host: Host,
+    /// How polling it went; `None` before the first poll.
+    #[schema(value_type = Option<Object>)]
+    pub state: Option<HostState>,
+}
+
+/// A buddy.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct BuddyStatus {
+    /// Its id.
+    pub id: String,
+    /// This start of it.
+    pub instance: String,
+    /// The cluster it speaks for.
+    pub cluster: String,
+    /// What it does: `discovers`, `polls`, `observes_events`.
+    pub roles: Vec<String>,
+    /// Its program and version.
+    pub software: String,
+    /// Where it connects from.
+    pub peer: String,
+    /// Whether its Control stream is open.
+    pub connected: bool,
+    /// When it connected last, in milliseconds since 1970.
+    pub connected_unix_ms: i64,
+    /// When it was heard of last, in milliseconds since 1970.
+    pub heard_unix_ms: i64,
+    /// Its clock less the master's, in milliseconds, as of its last heartbeat.
+    pub clock_offset_ms: i64,
+    /// The newest sequence number delivered.
+    pub delivered_sequence: u64,
+    /// Bytes of frames that came.
+    pub received_bytes: u64,
+    /// Frames that came.
+    pub received_frames: u64,
+    /// Frames answered with `retry`.
+    pub retried_frames: u64,
+    /// Frames answered with `rejected`.
+    pub rejected_frames: u64,
+    /// Bytes in its spool, as of its last heartbeat.
+    pub spool_bytes: u64,
+    /// Frames that its full spool dropped, as of its last heartbeat.
+    pub dropped_frames: u64,
+    /// The last thing that went wrong with it; empty for nothing.
+    pub last_error: String,
+}
+
+/// A sink.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SinkStatus {
+    /// Its spec without options and secrets: `influxdb:http://127.0.0.1:8086`.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// Whether acknowledgements wait for it.
+    pub required: bool,
+    /// `starting`, `ok`, `retrying`, `failing`, `draining` or `stopped`.
+    pub state: String,
+    /// Samples offered to it.
+    pub accepted: u64,
+    /// Samples that its peer has.
+    pub delivered: u64,
+    /// Samples that its peer refused for good.
+    pub rejected: u64,
+    /// Samples dropped because its queue was full.
+    pub dropped: u64,
+    /// Writes that failed and were tried again.
+    pub retries: u64,
+    /// Bytes waiting.
+    pub queue_bytes: u64,
+    /// Bytes that may wait.
+    pub queue_limit_bytes: u64,
+    /// Tick of the oldest payload waiting, in milliseconds since 1970; 0 for none.
+    pub oldest_unix_ms: i64,
+    /// When a write last succeeded, in milliseconds since 1970; 0 for never.
+    pub written_unix_ms: i64,
+    /// The last failure; empty for none.
+    pub last_error: String,
+    /// When that was, in milliseconds since 1970; 0 for never.
+    pub last_error_unix_ms: i64,
+}
+
+/// An actor.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ActorStatus {
+    /// `supervisor`, `cluster/lab`, `sink/log`, ...
+    pub path: String,
+    /// Messages it may hold.
+    pub mailbox_bound: usize,
+    /// Messages sent to it and not yet handled.
+    pub mailbox_depth: usize,
+    /// Times it was started again.
+    pub restarts: u32,
+    /// Why it stopped last; empty when it never did.
+    pub last_exit: String,
+    /// What it says of itself.
+    #[schema(value_type = Object)]
+    pub state: serde_json::Value,
+}

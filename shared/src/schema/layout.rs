@@ -1,0 +1,185 @@
+//! Layouts: which fields a row has, and which of them follow from others.
+
+use std::sync::Arc;
+
+use super::{Kind, Metric, MetricDef, table};
+use crate::{Map, entity::Labels};
+
+/// One field of a row: a metric, and labels where the metric has several fields.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Field {
+    /// What is measured.
+    pub metric: Metric,
+    /// `resource_id` and the like; `None` for no labels.
+    pub labels: Option<Arc<Labels>>,
+}
+
+impl Field {
+    /// A field without labels.
+    #[must_use]
+    pub fn plain(metric: &'static MetricDef) -> Self {
+        Self { metric: Metric::Known(metric), labels: None }
+    }
+
+    /// A field of one device or volume.
+    #[must_use]
+    pub fn resource(metric: &'static MetricDef, resource_id: &str) -> Self {
+        let labels = Labels::from_iter([(crate::tag::RESOURCE_ID, resource_id)]);
+        Self { metric: Metric::Known(metric), labels: Some(Arc::new(labels)) }
+    }
+}
+
+/// How a derived field follows from the measured ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Derivation {
+    /// The increase of the measured counter at this index, over the row's interval.
+    Rate {
+        /// Index of the counter among the measured fields.
+        counter: usize,
+    },
+    /// The time from the entity's start to the sample.
+    Uptime,
+}
+
+/// A field that is worked out where rows are read, and never sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Derived {
+    /// Index of the field in the layout.
+    pub field: usize,
+    /// Where its value comes from.
+    pub from: Derivation,
+}
+
+/// The fields of a row: first the measured ones, then those derived from them.
+#[derive(Debug)]
+pub struct Layout {
+    fields: Box<[Field]>,
+    measured: usize,
+    counters: Box<[usize]>,
+    derived: Box<[Derived]>,
+}
+
+impl Layout {
+    /// The layout that measures these fields; rates and the uptime are added where they are not
+    /// measured themselves.
+    #[must_use]
+    pub fn new(measured: Vec<Field>) -> Self {
+        let count = measured.len();
+        let counters =
+            (0..count).filter(|index| measured[*index].metric.kind() == Kind::Cumulative).collect();
+        let mut fields = measured;
+        let mut derived = Vec::new();
+        let mut derive = |fields: &mut Vec<Field>, field: Field, from: Derivation| {
+            if !fields[..count].contains(&field) {
+                derived.push(Derived { field: fields.len(), from });
+                fields.push(field);
+            }
+        };
+        for counter in 0..count {
+            if let Some(rate) = fields[counter].metric.rate() {
+                let labels = fields[counter].labels.clone();
+                let field = Field { metric: Metric::Known(rate), labels };
+                derive(&mut fields, field, Derivation::Rate { counter });
+            }
+        }
+        let uptime = Field::plain(table::UPTIME.def());
+        derive(&mut fields, uptime, Derivation::Uptime);
+        Self {
+            fields: fields.into_boxed_slice(),
+            measured: count,
+            counters,
+            derived: derived.into_boxed_slice(),
+        }
+    }
+
+    /// All fields, measured ones first.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The fields that are measured and sent.
+    #[must_use]
+    pub fn measured(&self) -> &[Field] {
+        &self.fields[..self.measured]
+    }
+
+    /// Indices of the measured fields that are counters, in order.
+    #[must_use]
+    pub fn counters(&self) -> &[usize] {
+        &self.counters
+    }
+
+    /// The fields that follow from measured ones.
+    #[must_use]
+    pub fn derived(&self) -> &[Derived] {
+        &self.derived
+    }
+
+    /// Index of the field of this metric that has no labels.
+    #[must_use]
+    pub fn index_of(&self, metric: &'static MetricDef) -> Option<usize> {
+        let wanted = Field::plain(metric);
+        self.fields.iter().position(|field| *field == wanted)
+    }
+}
+
+/// One layout for each list of measured fields, so that rows of the same kind share theirs.
+#[derive(Debug, Default)]
+pub struct LayoutCache {
+    layouts: Map<Vec<Field>, Arc<Layout>>,
+}
+
+impl LayoutCache {
+    /// The layout that measures these fields, in this order.
+    pub fn layout(&mut self, measured: &[Field]) -> Arc<Layout> {
+        if let Some(layout) = self.layouts.get(measured) {
+            return Arc::clone(layout);
+        }
+        let layout = Arc::new(Layout::new(measured.to_vec()));
+        self.layouts.insert(measured.to_vec(), Arc::clone(&layout));
+        layout
+    }
+
+    /// Forgets the layouts that nobody uses any more.
+    pub fn prune(&mut self) {
+        self.layouts.retain(|_, layout| Arc::strong_count(layout) > 1);
+    }
+
+    /// Number of layouts kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.layouts.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.layouts.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pod's summed rate is measured as it is; a container's follows from its counter, and each
+    /// device has a rate of its own.
+    #[test]
+    fn rates_follow_unless_measured() {
+        let container = Layout::new(vec![
+            Field::plain(table::CPU_USAGE.def()),
+            Field::resource(table::DISK_IO_READ_BYTES.def(), "sda"),
+            Field::resource(table::DISK_IO_READ_BYTES.def(), "sdb"),
+        ]);
+        let names: Vec<_> = container.fields().iter().map(|field| field.metric.name()).collect();
+        let rate = "disk/io_read_bytes_rate";
+        assert_eq!(names[3..], ["cpu/usage_rate", rate, rate, "uptime"]);
+        assert_eq!(container.derived()[2].from, Derivation::Rate { counter: 2 });
+        assert_eq!(container.fields()[5].labels, container.fields()[2].labels);
+
+        let pod = Layout::new(vec![Field::plain(table::CPU_USAGE_RATE.def())]);
+        assert_eq!(pod.derived().len(), 1);
+        assert!(pod.counters().is_empty());
+    }
+}

@@ -1,0 +1,1 @@
+//! Simulated clusters and real peers, for tests, benches and demos only.
