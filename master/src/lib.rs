@@ -5,6 +5,7 @@
 //! grpc ──frames──▶ session ──rows──▶ cluster ──rows and sums──▶ router ──▶ sinks, the model among them
 //! ```
 
+pub mod actors;
 pub mod delivery;
 pub mod sinks;
 pub mod status;
