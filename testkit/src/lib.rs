@@ -1,3 +1,4 @@
 //! Simulated clusters and real peers, for tests, benches and demos only.
 
+pub mod http;
 pub mod process;
