@@ -106,7 +106,7 @@ fn is_disk(name: &str, all: &[DiskLine<'_>]) -> bool {
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     let is_partition = all.iter().any(|other| is_partition_of(name, other.name));
-    !NO_DISKS.iter().any(|prefix| digits_follow(&prefix)) && !is_partition
+    !NO_DISKS.iter().any(digits_follow) && !is_partition
 }
 
 /// `sda1` is a partition of `sda`, `nvme0n1p2` of `nvme0n1`; `nvme0n12` is none of `nvme0n1`.

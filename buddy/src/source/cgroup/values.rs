@@ -45,6 +45,9 @@ pub(super) struct Meter<'a> {
     pub(super) devices: &'a mut Devices,
 }
 
+/// Adds what a file of disk I/O says.
+type ParseIo = fn(&[u8], &mut Devices, &mut Vec<(Field, Cell)>);
+
 #[derive(Default)]
 struct MemoryStat {
     rss: Option<u64>,
@@ -128,7 +131,7 @@ impl Meter<'_> {
         tree: &Tree,
         path: &str,
         file: &str,
-        parse: fn(&[u8], &mut Devices, &mut Vec<(Field, Cell)>),
+        parse: ParseIo,
         values: &mut Vec<(Field, Cell)>,
     ) -> Option<()> {
         let text = self.files.read(&[&tree.base, path, file]).ok()?;
