@@ -27,9 +27,26 @@ impl FileReader {
     /// The content of the file whose path is these parts put together.
     ///
     /// # Errors
+    /// When it cannot be opened or read.
+    pub(super) fn read(&mut self, parts: &[&str]) -> io::Result<&[u8]> {
+        self.read_until(parts, |count, _| count == 0)
+    }
+
+    /// As [`FileReader::read`], for files of control groups: the kernel writes each of these in one
+    /// go, so a read that leaves room in the buffer was the last one.
+    ///
+    /// # Errors
     /// When it cannot be opened or read; a control group that is gone while its file is open gives
     /// `ENODEV` here.
-    pub(super) fn read(&mut self, parts: &[&str]) -> io::Result<&[u8]> {
+    pub(super) fn read_group(&mut self, parts: &[&str]) -> io::Result<&[u8]> {
+        self.read_until(parts, |count, room| count < room)
+    }
+
+    fn read_until(
+        &mut self,
+        parts: &[&str],
+        is_last: fn(count: usize, room: usize) -> bool,
+    ) -> io::Result<&[u8]> {
         self.path.clear();
         parts.iter().for_each(|part| self.path.push_str(part));
         let mut file = File::open(&self.path)?;
@@ -38,8 +55,9 @@ impl FileReader {
             if filled == self.bytes.len() {
                 self.grow()?;
             }
+            let room = self.bytes.len() - filled;
             match file.read(&mut self.bytes[filled..]) {
-                Ok(0) => return Ok(&self.bytes[..filled]),
+                Ok(count) if is_last(count, room) => return Ok(&self.bytes[..filled + count]),
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -122,6 +140,9 @@ mod tests {
         let mut files = FileReader::default();
         assert_eq!(files.read(&[base, "/long"]).unwrap(), long);
         assert_eq!(files.read(&[base, "/", "short"]).unwrap(), b"1\n");
+        let mut files = FileReader::default();
+        assert_eq!(files.read_group(&[base, "/long"]).unwrap(), long);
+        assert_eq!(files.read_group(&[base, "/short"]).unwrap(), b"1\n");
         assert!(files.read(&[base, "/none"]).is_err());
     }
 }

@@ -75,9 +75,11 @@ impl Meter<'_> {
 
     fn cpu(&mut self, tree: &Tree, path: &str) -> Option<u64> {
         match tree.version {
-            Version::V1 => number(self.files.read(&[&tree.base, path, "/cpuacct.usage"]).ok()?),
+            Version::V1 => {
+                number(self.files.read_group(&[&tree.base, path, "/cpuacct.usage"]).ok()?)
+            }
             Version::V2 => {
-                let stat = self.files.read(&[&tree.base, path, "/cpu.stat"]).ok()?;
+                let stat = self.files.read_group(&[&tree.base, path, "/cpu.stat"]).ok()?;
                 let mut pairs = lines(stat).filter_map(key_and_number);
                 let (_, microseconds) = pairs.find(|(key, _)| *key == b"usage_usec")?;
                 microseconds.checked_mul(1000)
@@ -90,8 +92,8 @@ impl Meter<'_> {
             Version::V1 => ("/memory.usage_in_bytes", MemoryStat::v1),
             Version::V2 => ("/memory.current", MemoryStat::v2),
         };
-        let usage = self.files.read(&[&tree.base, path, usage_file]).ok().and_then(number);
-        let stat = self.files.read(&[&tree.base, path, "/memory.stat"]).ok().map(parse);
+        let usage = self.files.read_group(&[&tree.base, path, usage_file]).ok().and_then(number);
+        let stat = self.files.read_group(&[&tree.base, path, "/memory.stat"]).ok().map(parse);
         if usage.is_none() && stat.is_none() {
             return None;
         }
@@ -134,7 +136,7 @@ impl Meter<'_> {
         parse: ParseIo,
         values: &mut Vec<(Field, Cell)>,
     ) -> Option<()> {
-        let text = self.files.read(&[&tree.base, path, file]).ok()?;
+        let text = self.files.read_group(&[&tree.base, path, file]).ok()?;
         parse(text, self.devices, values);
         Some(())
     }
