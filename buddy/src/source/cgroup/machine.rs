@@ -95,7 +95,7 @@ impl Machine {
             values.push((Field::plain(table::CPU_NODE_CAPACITY.def()), millicores));
             values.push((Field::plain(table::CPU_NODE_ALLOCATABLE.def()), millicores));
         }
-        let booted = stat.boot_time_s.and_then(|s| i64::try_from(s).ok()).map(|s| s * 1000);
+        let booted = stat.boot_time_s.and_then(|s| i64::try_from(s).ok()?.checked_mul(1000));
         if let Some(booted) = booted.filter(|ms| (ms - self.boot_ms).abs() > SAME_BOOT_MS) {
             self.boot_ms = booted;
         }

@@ -8,6 +8,9 @@ use super::{
     walk::walk,
 };
 
+/// A place in the sentence, and what one and several of a kind are called.
+type Word = (u8, &'static str, &'static str);
+
 /// Numbers of control groups by what they are.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Survey {
@@ -17,7 +20,7 @@ pub(super) struct Survey {
     partial: bool,
     groups: usize,
     /// In the order in which they are told.
-    by_kind: BTreeMap<(u8, &'static str), usize>,
+    by_kind: BTreeMap<Word, usize>,
 }
 
 impl Survey {
@@ -33,17 +36,16 @@ impl Survey {
     }
 }
 
-/// The word for a kind, and its place in the sentence.
-fn word(kind: Kind<'_>) -> (u8, &'static str) {
+fn word(kind: Kind<'_>) -> Word {
     match kind {
-        Kind::Container { runtime: Some(runtime), .. } => (0, runtime.name()),
-        Kind::Container { runtime: None, .. } => (1, "containers of other runtimes"),
-        Kind::Pod => (2, "pods"),
-        Kind::Unit("service") => (3, "systemd services"),
-        Kind::Unit("slice") => (4, "systemd slices"),
-        Kind::Unit("scope") => (5, "systemd scopes"),
-        Kind::Unit(_) => (6, "other systemd units"),
-        Kind::Other => (7, "others"),
+        Kind::Container { runtime: Some(runtime), .. } => (0, runtime.name(), runtime.name()),
+        Kind::Container { runtime: None, .. } => (1, "other container", "other containers"),
+        Kind::Pod => (2, "pod", "pods"),
+        Kind::Unit("service") => (3, "systemd service", "systemd services"),
+        Kind::Unit("slice") => (4, "systemd slice", "systemd slices"),
+        Kind::Unit("scope") => (5, "systemd scope", "systemd scopes"),
+        Kind::Unit(_) => (6, "other systemd unit", "other systemd units"),
+        Kind::Other => (7, "other", "others"),
     }
 }
 
@@ -53,9 +55,11 @@ impl fmt::Display for Survey {
         let Some(layout) = self.layout else {
             return f.write_str("no cgroups found, only the machine as a whole");
         };
-        write!(f, "cgroup {layout}, {} cgroups", self.groups)?;
-        for (index, ((_, word), count)) in self.by_kind.iter().enumerate() {
-            write!(f, "{} {count} {word}", if index == 0 { ":" } else { "," })?;
+        let noun = if self.groups == 1 { "cgroup" } else { "cgroups" };
+        write!(f, "cgroup {layout}, {} {noun}", self.groups)?;
+        for (index, ((_, one, several), count)) in self.by_kind.iter().enumerate() {
+            let separator = if index == 0 { ":" } else { "," };
+            write!(f, "{separator} {count} {}", if *count == 1 { one } else { several })?;
         }
         if self.partial {
             f.write_str(
@@ -86,7 +90,7 @@ mod tests {
         let survey = Survey::take(&found, 32).to_string();
         assert_eq!(
             survey,
-            "cgroup v2, 5 cgroups: 1 docker, 2 systemd services, 1 systemd slices, 1 others"
+            "cgroup v2, 5 cgroups: 1 docker, 2 systemd services, 1 systemd slice, 1 other"
         );
         found.partial = true;
         assert!(Survey::take(&found, 32).to_string().contains("root=PATH"));

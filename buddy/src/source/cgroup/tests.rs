@@ -182,7 +182,7 @@ fn hybrid_trees_fill_each_others_gaps() {
     let found = source.describe().unwrap();
     assert_eq!(
         found,
-        "node-a (cgroup hybrid, 6 cgroups: 1 docker, 2 systemd services, 1 systemd slices, 2 others)"
+        "node-a (cgroup hybrid, 6 cgroups: 1 docker, 2 systemd services, 1 systemd slice, 2 others)"
     );
 }
 
@@ -340,5 +340,37 @@ fn samples_are_built_and_bad_options_are_refused() {
     for (text, reason) in refused {
         let error = build(text.parse().unwrap()).map(drop).unwrap_err().to_string();
         assert!(error.contains(reason), "{text}: {error}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+
+    /// A kernel newer than this code, or a `proc` that is none, may write anything.
+    #[test]
+    fn no_content_of_a_file_is_a_panic(
+        any_text in r"([a-z:0-9 .=_-]{0,12}[\n\\ ]){0,40}",
+        numbers in r"(cpu|btime|Cached:|Buffers:|8 0 sda|8:0 Read|eth0:)( [0-9]{1,22}){0,17}\n",
+    ) {
+        let bench = Bench::new();
+        for text in [any_text, numbers] {
+            bench
+                .file("cg/cgroup.controllers", "")
+                .file("cg/a/cpu.stat", &text)
+                .file("cg/a/memory.stat", &text)
+                .file("cg/a/io.stat", &text);
+            for name in ["stat", "meminfo", "vmstat", "diskstats", "1/net/dev", "self/mountinfo"] {
+                bench.file(&format!("proc/{name}"), &text);
+            }
+            let _ = poll(&*bench.source(&format!("&proc={}/proc", bench.path().display())));
+        }
+    }
+
+    /// A container may name the groups that it makes within its own as it likes.
+    #[test]
+    fn no_name_of_a_group_is_a_panic(
+        path in r"(/?(kubepods|pod|docker-|[a-f0-9_-]{60,66}|\PC{0,9}|:|\.slice|\.scope)){0,8}",
+    ) {
+        let _ = recognise::recognise(&path);
     }
 }

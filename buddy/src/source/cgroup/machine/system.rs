@@ -75,7 +75,7 @@ pub(super) fn memory(meminfo: &[u8], values: &mut Vec<(Field, Cell)>) {
     let [total, free, inactive_file, anonymous, cached, buffers] = names.map(|(_, value)| value);
     let usage = total.zip(free).map(|(total, free)| total.saturating_sub(free));
     let working_set = usage.zip(inactive_file).map(|(usage, idle)| usage.saturating_sub(idle));
-    let cache = cached.zip(buffers).map(|(cached, buffers)| cached + buffers);
+    let cache = cached.zip(buffers).map(|(cached, buffers)| cached.saturating_add(buffers));
     for (metric, value) in [
         (table::MEMORY_USAGE, usage),
         (table::MEMORY_WORKING_SET, working_set),
