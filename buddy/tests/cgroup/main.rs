@@ -1,5 +1,5 @@
-//! The source `cgroup` against the kernel of the machine that runs the tests: a process in a control
-//! group of its own, a container that runc runs, and the machine as a whole, each compared with
+//! The source `cgroup` against the kernel of the machine that runs the tests: a process in a
+//! control group of its own, a container that runc runs, and the machine as a whole, each compared with
 //! what the kernel says elsewhere.
 //!
 //! What is not possible here (no permission, no runc) is said and passed over, except where `CI` is
@@ -20,7 +20,7 @@ const TOLERANCE: f64 = 0.05;
 /// the kernel counts for the process, and its memory is what it allocated.
 #[test]
 fn a_process_in_its_own_group_is_measured_rightly() {
-    let group = match support::OwnGroup::create() {
+    let group = match support::OwnGroup::create("controllers", support::controllers()) {
         Ok(group) => group,
         Err(reason) => return support::cannot(&format!("no control group can be made: {reason}")),
     };
@@ -38,6 +38,24 @@ fn a_process_in_its_own_group_is_measured_rightly() {
     drop(burner);
     drop(group);
     assert!(machine.find(&window.name).is_none(), "a group that has gone leaves no row");
+}
+
+/// The same by the unified tree alone, whose `cpu.stat` counts on hybrid machines too.
+#[test]
+fn a_process_in_the_unified_tree_is_measured_rightly() {
+    let Some(unified) = support::unified() else {
+        return support::cannot("there is no unified tree");
+    };
+    let options = format!("?root={}", unified.display());
+    let group = match support::OwnGroup::create("unified", vec![unified]) {
+        Ok(group) => group,
+        Err(reason) => return support::cannot(&format!("no control group can be made: {reason}")),
+    };
+    let burner = burner::Burner::start(|pid| group.enter(pid));
+    let machine = Machine::new(&options);
+    let described = machine.source.describe().unwrap();
+    assert!(described.contains("cgroup v2"), "{described}");
+    support::measure(&machine, &group.name, burner.pid()).assert_cpu_within(TOLERANCE);
 }
 
 /// A container of runc in the place that Docker gives its containers: recognised, and its CPU rate

@@ -176,6 +176,12 @@ pub(crate) fn controllers() -> Vec<PathBuf> {
     names.iter().map(|name| root.join(name)).filter(|path| path.is_dir()).collect()
 }
 
+/// The mount point of the unified tree, where there is one.
+pub(crate) fn unified() -> Option<PathBuf> {
+    let places = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
+    places.into_iter().find(|place| place.join("cgroup.controllers").exists())
+}
+
 /// A control group that is removed when it is dropped.
 pub(crate) struct OwnGroup {
     pub(crate) name: String,
@@ -183,16 +189,17 @@ pub(crate) struct OwnGroup {
 }
 
 impl OwnGroup {
-    pub(crate) fn create() -> io::Result<Self> {
-        let name = format!("heapster-test-{}", std::process::id());
+    /// Makes a group in trees that are mounted here.
+    pub(crate) fn create(suffix: &str, trees: Vec<PathBuf>) -> io::Result<Self> {
+        let name = format!("heapster-test-{}-{suffix}", std::process::id());
         let mut group = Self { name: name.clone(), directories: Vec::new() };
-        for controller in controllers() {
+        for controller in trees {
             let directory = controller.join(&name);
             fs::create_dir(&directory)?;
             group.directories.push(directory);
         }
         if group.directories.is_empty() {
-            return Err(io::Error::other("no controllers below /sys/fs/cgroup"));
+            return Err(io::Error::other("nothing of that kind below /sys/fs/cgroup"));
         }
         Ok(group)
     }

@@ -2,9 +2,9 @@
 //!
 //! - **v1**: a tree for each controller, or for several at once (`cpu,cpuacct`).
 //! - **v2**: one tree for all.
-//! - **hybrid**: v1 trees, and a v2 tree beside them (`unified`) that has no controllers of its own,
-//!   or few. Its `cpu.stat` still counts, and systemd makes a group there for units for which it
-//!   makes none in the v1 trees, so it is the fallback for what these lack.
+//! - **hybrid**: v1 trees, and a v2 tree beside them (`unified`) that has no controllers of its
+//!   own, or few. Its `cpu.stat` still counts, and systemd makes a group there for units for which
+//!   it makes none in the v1 trees, so it is the fallback for what these lack.
 //!
 //! The mount table says which is the case. A root below which nothing is mounted is judged by its
 //! directories: a bind mount of a part of the tree, or a copy of one.

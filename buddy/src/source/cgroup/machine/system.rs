@@ -3,8 +3,8 @@
 //! - `cpu/usage`: user, nice, system, irq, softirq and steal of `/proc/stat`. Idle and I/O wait are
 //!   no use; guests' time is within user and nice already.
 //! - `memory/usage`: `MemTotal` less `MemFree`, caches included.
-//! - `memory/working_set`: usage less `Inactive(file)`, as for every other level and as cAdvisor does for
-//!   its root group; `MemAvailable` guesses at more than that and would not compare.
+//! - `memory/working_set`: usage less `Inactive(file)`, as for every other level and as cAdvisor
+//!   does for its root group; `MemAvailable` guesses at more than that and would not compare.
 //! - `memory/rss`: `AnonPages`. `memory/cache`: `Cached` and `Buffers`, which together are the
 //!   kernel's count of file pages.
 
