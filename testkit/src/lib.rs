@@ -1,1 +1,4 @@
 //! Simulated clusters and real peers, for tests, benches and demos only.
+
+pub mod bench;
+pub mod sim;
