@@ -28,7 +28,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 pub use behaviour::Behaviour;
 pub use cluster::{SimCluster, SimHost};
-pub use identity::{container_name, host_name, namespace};
+pub use identity::{container_name, host_name, namespace, pod_name};
 pub use truth::{Thing, Truth};
 
 /// What to simulate.

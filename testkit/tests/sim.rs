@@ -335,5 +335,5 @@ async fn hosts_files_have_every_host() {
     let file_sd: Value = serde_json::from_str(&cluster.file_sd_json()).unwrap();
     let target = format!("127.16.0.2:{}", cluster.hosts()[1].port);
     assert_eq!(file_sd[1]["targets"][0], target.as_str());
-    assert_eq!(file_sd[1]["labels"]["nodename"], "sim-00001");
+    assert_eq!(file_sd[1]["labels"]["instance"], "sim-00001");
 }

@@ -30,7 +30,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     write_hosts: Option<PathBuf>,
     /// The form of that file.
-    #[arg(long, value_enum, default_value_t = HostsFormat::FileSd)]
+    #[arg(long, value_enum, default_value_t = HostsFormat::Heapster)]
     hosts_format: HostsFormat,
     /// Let the last N hosts that are still healthy behave otherwise, such as `2=slow:3s`; repeatable.
     #[arg(long, value_name = "N=BEHAVIOUR", value_parser = parse_share)]
@@ -54,9 +54,9 @@ struct Options {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum HostsFormat {
-    /// Prometheus `file_sd`, with ports.
+    /// Prometheus `file_sd`.
     FileSd,
-    /// The Go Heapster's hosts file, without ports.
+    /// The Go Heapster's hosts file, with ports.
     Heapster,
 }
 

@@ -88,21 +88,21 @@ impl SimCluster {
         &self.hosts
     }
 
-    /// The hosts as the Go Heapster's hosts file has them; ports are not part of it.
+    /// The hosts as the Go Heapster's hosts file has them, and their ports, which it did not know.
     #[must_use]
     pub fn hosts_json(&self) -> String {
-        let item = |host: &SimHost| serde_json::json!({ "name": host.name, "ip": host.address });
+        let item = |host: &SimHost| serde_json::json!({ "name": host.name, "ip": host.address, "port": host.port });
         let items: Vec<_> = self.hosts.iter().map(item).collect();
         serde_json::json!({ "items": items }).to_string()
     }
 
-    /// The hosts with their ports as a Prometheus `file_sd` file, the name as label `nodename`.
+    /// The hosts as a Prometheus `file_sd` file, the name as label `instance`.
     #[must_use]
     pub fn file_sd_json(&self) -> String {
         let group = |host: &SimHost| {
             serde_json::json!({
                 "targets": [format!("{}:{}", host.address, host.port)],
-                "labels": { "nodename": host.name },
+                "labels": { "instance": host.name },
             })
         };
         serde_json::Value::Array(self.hosts.iter().map(group).collect()).to_string()

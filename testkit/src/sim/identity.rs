@@ -24,6 +24,12 @@ pub fn namespace(pod: usize) -> &'static str {
     ["default", "kube-system", "shop", "batch", "monitoring"][pod % 5]
 }
 
+/// The name of a pod: the first in its slot of a host has generation 0, its successor 1.
+#[must_use]
+pub fn pod_name(host: usize, pod: usize, generation: u64) -> String {
+    format!("svc-{pod:02}-{host:04x}x{generation:x}")
+}
+
 /// The name of a container within its pod, counted from 0.
 #[must_use]
 pub fn container_name(container: usize) -> String {
@@ -48,7 +54,7 @@ impl PodIdentity {
         let low = mix(&[high, 2]);
         Self {
             namespace: namespace(pod),
-            name: format!("svc-{pod:02}-{host:04x}x{generation:x}"),
+            name: pod_name(host, pod, generation),
             uid: format!(
                 "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
                 high >> 32,
