@@ -1,6 +1,6 @@
 //! Who is who: names and ids of hosts, pods and containers, all worked out from numbers.
 
-use std::fmt::Write as _;
+use super::json::hexadecimal;
 
 /// Mixes numbers into one that looks random; the same for the same numbers (splitmix64).
 pub(super) fn mix(numbers: &[u64]) -> u64 {
@@ -50,21 +50,28 @@ pub(super) struct PodIdentity {
 impl PodIdentity {
     /// The pod in a slot of a host; its successor in the slot has the next generation.
     pub(super) fn new(seed: u64, host: usize, pod: usize, generation: u64) -> Self {
-        let high = mix(&[seed, 1, host as u64, pod as u64, generation]);
-        let low = mix(&[high, 2]);
         Self {
             namespace: namespace(pod),
             name: pod_name(host, pod, generation),
-            uid: format!(
-                "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
-                high >> 32,
-                (high >> 16) & 0xffff,
-                high & 0xfff,
-                low >> 52,
-                low & 0xffff_ffff_ffff
-            ),
+            uid: uuid(mix(&[seed, 1, host as u64, pod as u64, generation])),
         }
     }
+}
+
+/// A random number's UUID of version 4.
+fn uuid(high: u64) -> String {
+    let low = mix(&[high, 2]);
+    let mut uuid = String::with_capacity(36);
+    hexadecimal(&mut uuid, high >> 32, 8);
+    uuid.push('-');
+    hexadecimal(&mut uuid, high >> 16, 4);
+    uuid.push_str("-4");
+    hexadecimal(&mut uuid, high, 3);
+    uuid.push_str("-8");
+    hexadecimal(&mut uuid, low >> 52, 3);
+    uuid.push('-');
+    hexadecimal(&mut uuid, low, 12);
+    uuid
 }
 
 /// The id of a run of a container: 64 hexadecimal digits, as Docker has it.
@@ -72,8 +79,7 @@ pub(super) fn container_id(pod_uid: &str, container: usize, generation: u64) -> 
     let pod = pod_uid.bytes().fold(0_u64, |hash, byte| hash.rotate_left(5) ^ u64::from(byte));
     let mut id = String::with_capacity(64);
     for part in 0..4 {
-        // Writing to a String cannot fail.
-        let _ = write!(id, "{:016x}", mix(&[pod, container as u64, generation, part]));
+        hexadecimal(&mut id, mix(&[pod, container as u64, generation, part]), 16);
     }
     id
 }
