@@ -1,6 +1,6 @@
 //! The report: a table in Markdown, and its place in a document.
 
-use std::{fmt, fs, path::Path, time::Duration};
+use std::{fmt, fs, io::ErrorKind, path::Path, time::Duration};
 
 use anyhow::Context;
 
@@ -160,13 +160,18 @@ fn seconds(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())
 }
 
-/// Puts a report into a document, in the place of the one that is there.
+/// Puts a report into a document, in the place of the one that is there; makes the document where
+/// there is none.
 ///
 /// # Errors
 /// When the document cannot be read or written, or has no place for a report.
 pub fn write_section(path: &Path, report: &str) -> anyhow::Result<()> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            format!("# Benchmarks\n\n{BEGIN}\n{END}\n")
+        }
+        text => text.with_context(|| format!("{} cannot be read", path.display()))?,
+    };
     let replaced = replace_section(&text, report).with_context(|| {
         format!(
             "{} has no lines `{BEGIN}` and `{END}`: put them where the report goes",
@@ -185,6 +190,18 @@ fn replace_section(text: &str, report: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_is_made_where_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("benchmarks.md");
+        write_section(&path, "first").unwrap();
+        write_section(&path, "second").unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, format!("# Benchmarks\n\n{BEGIN}\nsecond\n{END}\n"));
+        fs::write(&path, "prose").unwrap();
+        assert!(write_section(&path, "third").unwrap_err().to_string().contains("bench:begin"));
+    }
 
     /// Written twice, a document has one report, and all else stays.
     #[test]

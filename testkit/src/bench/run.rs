@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use heapster_shared::tick::unix_ms;
 use tokio::time::sleep;
 
@@ -70,13 +70,20 @@ pub(super) async fn run(options: &Options, hosts: usize) -> anyhow::Result<Run> 
     let filled = if options.fill_model { DEFAULT_TICKS } else { 2 };
     stage.wait_for_rounds(hosts, filled).await?;
 
+    // Just before a tick, when the round of the tick before is over.
+    let first_ms = stage.next_tick_ms() + stage.resolution_ms() * 19 / 20;
+    stage.leave_alone_until(first_ms).await?;
     let before = stage.read().await?;
-    let target_ms = before.cluster.tick_unix_ms + stage.resolution_ms() * i64::from(options.rounds);
-    stage.leave_alone_until(target_ms).await?;
-    stage.wait_for_tick(target_ms).await?;
+    stage.leave_alone_until(first_ms + stage.resolution_ms() * i64::from(options.rounds)).await?;
     let after = stage.read().await?;
     let elapsed_ms = after.cluster.tick_unix_ms - before.cluster.tick_unix_ms;
-    let rounds = u32::try_from(elapsed_ms / stage.resolution_ms()).unwrap_or(0).max(1);
+    let rounds = u32::try_from(elapsed_ms / stage.resolution_ms()).unwrap_or(0);
+    ensure!(
+        rounds == options.rounds,
+        "{rounds} rounds came to their end in the time of {}: the machine is too slow for these \
+         figures, or busy with something else",
+        options.rounds
+    );
 
     let mut latencies = Vec::new();
     for _ in 0..options.latency_rounds {
@@ -127,6 +134,10 @@ impl Stage {
 
     fn resolution_ms(&self) -> i64 {
         i64::try_from(self.resolution.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn next_tick_ms(&self) -> i64 {
+        (unix_ms() / self.resolution_ms() + 1) * self.resolution_ms()
     }
 
     fn check_alive(&mut self) -> anyhow::Result<()> {
@@ -213,7 +224,7 @@ impl Stage {
 
     /// The time from the next tick to the end of its round.
     async fn tick_to_model(&mut self) -> anyhow::Result<Duration> {
-        let tick_ms = (unix_ms() / self.resolution_ms() + 1) * self.resolution_ms();
+        let tick_ms = self.next_tick_ms();
         self.leave_alone_until(tick_ms).await?;
         self.wait_for_tick(tick_ms).await?;
         Ok(Duration::from_millis(u64::try_from(unix_ms() - tick_ms).unwrap_or(0)))

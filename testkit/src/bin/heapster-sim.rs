@@ -1,6 +1,6 @@
 //! A simulated cluster as a program, for demos and benches.
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
@@ -89,8 +89,18 @@ impl Options {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+#[allow(clippy::print_stderr)]
+async fn main() -> ExitCode {
+    match simulate(&Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("heapster-sim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn simulate(options: &Options) -> anyhow::Result<()> {
     let cluster = SimCluster::start(options.config()).await?;
     let mut healthy = options.hosts;
     for (count, behaviour) in &options.behave {

@@ -124,8 +124,10 @@ impl HostServer {
         let view = HostView::new(&self.shared.truth, self.host, behaviour, now_ms);
         let query = parts.uri.query().unwrap_or_default();
         let count = asked.or_else(|| asked_in_query(query)).unwrap_or(KEPT_SAMPLES);
-        let content = route(&view, parts.uri.path(), query, count.clamp(1, KEPT_SAMPLES))
-            .unwrap_or_else(|| self.own_page(parts.uri.path()));
+        let Some(content) = route(&view, parts.uri.path(), query, count.clamp(1, KEPT_SAMPLES))
+        else {
+            return self.own_page(parts.uri.path());
+        };
         if content.status == StatusCode::OK {
             self.shared.answers.fetch_add(1, Ordering::Relaxed);
             self.shared.answer_bytes.fetch_add(content.body.len() as u64, Ordering::Relaxed);
