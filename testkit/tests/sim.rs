@@ -10,7 +10,7 @@ use std::{
 
 use heapster_shared::schema::table;
 use heapster_testkit::sim::{
-    Addressing, Behaviour, Flavour, SimCluster, SimConfig, Thing, container_name,
+    Addressing, Behaviour, Flavour, SimCluster, SimConfig, Thing, container_name, pod_name,
 };
 use reqwest::{Client, Response};
 use serde_json::Value;
@@ -186,6 +186,27 @@ async fn docker_containers_have_names_and_no_pods() {
         let id = name.strip_prefix("/docker/").unwrap();
         assert_eq!(container["spec"]["aliases"][1], id);
         assert!(container["spec"]["labels"].get("io.kubernetes.pod.name").is_none());
+    }
+}
+
+/// A pod's network is that of its sandbox; its containers have none of their own.
+#[tokio::test]
+async fn sandboxes_have_the_network_of_their_pods() {
+    let cluster = SimCluster::start(SimConfig { sandboxes: true, ..small() }).await.unwrap();
+    let answer = get_json(&cluster, 0, STATS).await;
+    assert_eq!(answer.as_object().unwrap().len(), 9);
+    for container in answer.as_object().unwrap().values() {
+        let labels = &container["spec"]["labels"];
+        let sample = &container["stats"][0];
+        if labels["io.kubernetes.container.name"] != "POD" {
+            assert!(sample.get("network").is_none());
+            continue;
+        }
+        let name = labels["io.kubernetes.pod.name"].as_str().unwrap();
+        let pod = (0..3).find(|pod| pod_name(0, *pod, 0) == name).unwrap();
+        let truth = cluster.true_value(0, Thing::Pod(pod), table::NETWORK_TX, time_ms(sample));
+        assert!(truth.is_some());
+        assert_eq!(sample["network"]["interfaces"][0]["tx_bytes"].as_u64(), truth);
     }
 }
 

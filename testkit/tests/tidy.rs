@@ -84,6 +84,8 @@ fn cases() -> Vec<(&'static str, String, &'static str)> {
         ("buddy/src/pipeline/a.rs", code("let t = tick::unix_ms();"), "arrows"),
         ("buddy/src/pipeline/a.rs", code("let t = row.tick_unix_ms(); // not Instant::now"), ""),
         ("master/src/core/a.rs", code("#[cfg(test)]\nmod tests { use std::fs; }"), ""),
+        ("master/src/core/a/tests.rs", code("use std::time::Instant;"), ""),
+        ("buddy/tests/uplink.rs", code("use {heapster_master, heapster_proto};"), ""),
         ("buddy/src/discovery/dns.rs", code("use crate::uplink::X;"), "arrows"),
         ("master/src/sinks/log.rs", code("use crate::actors::X;"), "arrows"),
         ("master/src/sinks/log.rs", code("use super::{Sink,\n    influxdb::Line};"), "strangers"),

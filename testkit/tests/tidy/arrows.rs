@@ -41,13 +41,7 @@ const ARROWS: [Arrow; 7] = [
     },
     Arrow {
         within: &["master/", "buddy/", "cli/", "shared/"],
-        except: &[
-            "master/src/grpc",
-            "buddy/src/uplink",
-            "master/tests/",
-            "buddy/tests/",
-            "cli/tests/",
-        ],
+        except: &["master/src/grpc", "buddy/src/uplink"],
         words: &["heapster_proto"],
         what_to_do: "generated types stay in grpc and uplink: convert them there",
     },

@@ -79,9 +79,11 @@ impl Tree {
 }
 
 impl File {
-    /// The lines of code with their numbers: comments and the tests at the end are left out.
+    /// The lines of code with their numbers: comments and tests are left out, be they at the end
+    /// or in files of their own.
     pub(crate) fn production(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code().take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+        let is_test = self.path.contains("/tests/") || self.path.ends_with("/tests.rs");
+        self.code().take_while(move |(_, line)| !is_test && line.trim() != "#[cfg(test)]")
     }
 
     /// The lines of code with their numbers, without comments.
