@@ -16,6 +16,7 @@ mod meter;
 mod process;
 mod report;
 mod run;
+mod stage;
 
 use std::{path::PathBuf, time::Duration};
 

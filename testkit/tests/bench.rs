@@ -30,7 +30,7 @@ fn a_master_that_stops_early_is_quoted() {
     programs(folder.path(), "echo \"no such option: $*\" >&2; exit 2");
     let error = bench(folder.path());
     assert!(error.contains("heapster-master stopped early"), "{error}");
-    assert!(error.contains("no such option: --insecure --listen 127.0.0.1:"), "{error}");
+    assert!(error.contains("no such option: --listen 127.0.0.1:"), "{error}");
 }
 
 #[test]
