@@ -75,3 +75,41 @@ struct BuddyCommand {
     #[command(flatten)]
     diagnostics: DiagnosticArgs,
 }
+
+fn main() -> std::process::ExitCode {
+    // Fails only where a provider is installed already, and nothing was before this.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli: Cli = config::parse(std::env::args_os().collect(), |name| std::env::var(name).ok())
+        .unwrap_or_else(|error| error.exit());
+    match run(cli.command) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Run) -> anyhow::Result<()> {
+    match command {
+        Run::Standalone(standalone) => {
+            init(&standalone.diagnostics)?;
+            standalone::run(standalone.master, standalone.polling)
+        }
+        Run::Master(command) => {
+            init(&command.diagnostics)?;
+            heapster_master::program::run(&command.master)
+        }
+        Run::Buddy(command) => {
+            init(&command.diagnostics)?;
+            heapster_buddy::program::run(command.polling, &command.uplink)
+        }
+        Run::Check(check) => check::run(&check),
+        Run::Completions { shell } => completions::print(shell),
+    }
+}
+
+fn init(diagnostics: &DiagnosticArgs) -> anyhow::Result<()> {
+    diagnostics.init().map_err(anyhow::Error::msg)
+}
