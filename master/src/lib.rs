@@ -6,6 +6,7 @@
 //! ```
 
 pub mod actors;
+pub mod core;
 pub mod delivery;
 pub mod sinks;
 pub mod status;
