@@ -1,4 +1,5 @@
 //! The HTTP API, asked over a socket.
+#![allow(clippy::unwrap_used)] // the helpers of these tests are tests too
 
 mod http {
     pub(crate) mod world;
