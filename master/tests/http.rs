@@ -8,7 +8,7 @@ mod http {
 use std::sync::atomic::Ordering;
 
 use heapster_shared::tick::rfc3339;
-use http::world::{Parts, SERVICE, World, is_double, sink, troubled_parts, values};
+use http::world::{Parts, SERVICE, World, is_double, many_nodes, sink, troubled_parts, values};
 use serde_json::{Value, json};
 
 const NODE: &str = "/api/v1/model/nodes/node-a";
@@ -213,6 +213,17 @@ async fn the_export_has_the_shape_of_the_recorded_one() {
         assert_eq!(usage["start"], json!(rfc3339(world.now_ms - 600_000)));
         assert_eq!(usage["end"], json!(rfc3339(world.now_ms)));
     }
+}
+
+/// An export of several pages is one array with everything in it, once.
+#[actix::test]
+async fn a_big_export_is_whole() {
+    let world = World::new(&[], Parts::default()).await;
+    world.offer(many_nodes(4_500, world.now_ms)).await;
+    let export = world.json("/api/v1/metric-export").await;
+    let names = export.as_array().unwrap().iter().map(|entry| entry["labels"]["nodename"].as_str());
+    let names: std::collections::HashSet<_> = names.map(Option::unwrap).collect();
+    assert_eq!((export.as_array().unwrap().len(), names.len()), (4_500, 4_500));
 }
 
 /// Every metric and label of the ancestor's schema is in ours, with the same type and fields.

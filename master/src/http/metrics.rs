@@ -35,7 +35,6 @@ pub(super) async fn answer(state: web::Data<AppState>) -> Result<HttpResponse, A
         .body(out.finish()))
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn process(out: &mut Exposition, state: &AppState) {
     let build = [("version", state.version)];
     out.family("heapster_build_info", Kind::Gauge, "Version of the program.").sample(&build, 1.0);
@@ -71,12 +70,10 @@ fn write_columns<T>(
     }
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn seconds(unix_ms: i64) -> f64 {
     unix_ms as f64 / 1e3
 }
 
-#[allow(clippy::cast_precision_loss)]
 const CLUSTERS: &[Column<ClusterStatus>] = &[
     ("heapster_cluster_buddies", Kind::Gauge, "Buddies connected.", |it| it.buddies as f64),
     ("heapster_cluster_entities", Kind::Gauge, "Entities alive.", |it| it.entities as f64),
@@ -104,7 +101,6 @@ const CLUSTERS: &[Column<ClusterStatus>] = &[
     ),
 ];
 
-#[allow(clippy::cast_precision_loss)]
 fn write_clusters(out: &mut Exposition, clusters: &[ClusterStatus]) {
     write_columns(out, CLUSTERS, clusters, |it| vec![("cluster", it.name.clone())]);
     let mut hosts = out.family("heapster_cluster_hosts", Kind::Gauge, "Hosts by their last poll.");
@@ -144,7 +140,6 @@ fn write_clusters(out: &mut Exposition, clusters: &[ClusterStatus]) {
     });
 }
 
-#[allow(clippy::cast_precision_loss)]
 const BUDDIES: &[Column<BuddyStatus>] = &[
     ("heapster_buddy_connected", Kind::Gauge, "Whether its Control stream is open.", |it| {
         f64::from(u8::from(it.connected))
@@ -188,7 +183,6 @@ fn write_buddies(out: &mut Exposition, buddies: &[BuddyStatus]) {
     });
 }
 
-#[allow(clippy::cast_precision_loss)]
 const SINKS: &[Column<NamedSink>] = &[
     ("heapster_sink_ok", Kind::Gauge, "Whether its state is ok.", |it| {
         f64::from(u8::from(it.sink.state == "ok"))
@@ -258,7 +252,6 @@ fn write_sinks(out: &mut Exposition, sinks: &[SinkStatus]) {
     });
 }
 
-#[allow(clippy::cast_precision_loss)]
 const ACTORS: &[Column<ActorStatus>] = &[
     ("heapster_actor_restarts_total", Kind::Counter, "Times it was started again.", |it| {
         f64::from(it.restarts)
@@ -272,7 +265,6 @@ fn write_actors(out: &mut Exposition, actors: &[ActorStatus]) {
     write_columns(out, ACTORS, actors, |it| vec![("actor", it.path.clone())]);
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn write_model(out: &mut Exposition, stats: &ModelStats) {
     let gauges = [
         ("heapster_model_bytes", "Bytes that the recent past takes.", stats.bytes),

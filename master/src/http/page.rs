@@ -9,6 +9,7 @@ use super::{
     AppState,
     error::ApiError,
     html::{ago, cores, count, escape, size, span},
+    validate::is_ill,
 };
 use crate::{
     actors::model::messages::ReadOverview,
@@ -150,7 +151,6 @@ fn usage_cells(used: Option<f64>, whole: Option<f64>, write: fn(f64) -> String) 
     )
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn write_top(body: &mut String, what: &str, top: &[Top], write: fn(f64) -> String) {
     if top.is_empty() {
         return;
@@ -178,7 +178,7 @@ fn write_sinks(body: &mut String, sinks: &[SinkStatus], now_ms: i64) {
          <th>Dropped</th><th>Last write</th><th>Last error</th></tr>",
     );
     for sink in sinks {
-        let class = if sink.state == "ok" { "" } else { " class=\"bad\"" };
+        let class = if is_ill(sink) { " class=\"bad\"" } else { "" };
         let error = match sink.last_error.as_str() {
             "" => String::new(),
             error => format!("{} ({})", escape(error), ago(now_ms, sink.last_error_unix_ms)),

@@ -219,12 +219,12 @@ impl Findings {
     }
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn bytes(number: u64) -> String {
     size(number as f64)
 }
 
-fn is_ill(sink: &SinkStatus) -> bool {
+/// Whether something has to be done about a sink.
+pub(super) fn is_ill(sink: &SinkStatus) -> bool {
     matches!(sink.state.as_str(), "retrying" | "failing" | "stopped")
 }
 

@@ -234,6 +234,26 @@ impl Rows {
     }
 }
 
+/// One row of each of this many nodes.
+pub(crate) fn many_nodes(count: usize, now_ms: i64) -> RowBatch {
+    let mut table = EntityTable::default();
+    let layout = Layout::new(vec![Field::plain(table::MEMORY_USAGE.def())]);
+    let mut block = Block::new(Arc::new(layout));
+    for number in 0..count {
+        let entity = table.intern(Definition {
+            parent: None,
+            level: Level::Node,
+            name: format!("n{number}").into(),
+            uid: "".into(),
+            start_time_ms: 0,
+            labels: Labels::default(),
+        });
+        let head = RowHead { entity, time_ms: now_ms, interval_ms: 0 };
+        block.push(head, &[Cell::int(1)], &[]);
+    }
+    RowBatch { cluster: "big".into(), tick: Tick(now_ms), blocks: vec![block] }
+}
+
 /// A server and a client for it.
 pub(crate) struct World {
     base: String,
@@ -266,6 +286,12 @@ impl World {
     /// Serves rows of the cluster `lab`, of which nothing else is known.
     pub(crate) async fn lab() -> Self {
         Self::new(&["lab"], Parts::default()).await
+    }
+
+    /// Gives the model a further batch.
+    pub(crate) async fn offer(&self, batch: RowBatch) {
+        let offer = Offer { payload: Payload::Rows(Arc::new(batch)), ticket: None };
+        self.state.model.addr().send(offer).await.unwrap();
     }
 
     pub(crate) async fn request(&self, method: &str, path: &str) -> reqwest::Response {

@@ -33,14 +33,16 @@ pub(super) struct Node {
     pub(super) names: BTreeMap<Key, u32>,
 }
 
+/// By namespace and pod, the rings that have the pod or containers of it, and how many of these.
+pub(super) type Pods = BTreeMap<CompactString, BTreeMap<CompactString, Vec<(u32, u32)>>>;
+
 /// See the module's header.
 #[derive(Debug, Default)]
 pub struct ClusterModel {
     nodes: Vec<Option<Node>>,
     by_name: BTreeMap<CompactString, u32>,
     by_id: Map<EntityId, Place>,
-    /// The rings that have a pod, by namespace and pod.
-    pods: BTreeMap<CompactString, BTreeMap<CompactString, Vec<u32>>>,
+    pods: Pods,
     bytes: usize,
     layout_bytes: usize,
     pub(super) newest_tick_ms: i64,
@@ -135,9 +137,13 @@ impl ClusterModel {
         let key = Key::of(entity);
         self.bytes += NAME_BYTES + key.heap_bytes();
         self.by_id.insert(entity.id, place);
-        if entity.level == Level::Pod {
-            let pods = self.pods.entry(key.namespace.clone()).or_default();
-            pods.entry(key.name.clone()).or_default().push(place.ring);
+        if let Some((namespace, pod)) = key.pod() {
+            let pods = self.pods.entry(namespace.clone()).or_default();
+            let rings = pods.entry(pod.clone()).or_default();
+            match rings.iter_mut().find(|(ring, _)| *ring == place.ring) {
+                Some((_, count)) => *count += 1,
+                None => rings.push((place.ring, 1)),
+            }
         }
         if let Some(Some(node)) = self.nodes.get_mut(place.ring as usize) {
             node.names.insert(key, place.slot);
@@ -150,19 +156,26 @@ impl ClusterModel {
         if self.by_id.get(&gone.entity.id) == Some(&Place { ring, slot }) {
             self.by_id.remove(&gone.entity.id);
         }
-        if gone.entity.level == Level::Pod
-            && let Some(pods) = self.pods.get_mut(&key.namespace)
-        {
-            if let Some(rings) = pods.get_mut(&key.name) {
-                rings.retain(|other| *other != ring);
-            }
-            pods.retain(|_, rings| !rings.is_empty());
-            if pods.is_empty() {
-                self.pods.remove(&key.namespace);
-            }
+        if let Some((namespace, pod)) = key.pod() {
+            self.forget_part_of_pod(namespace, pod, ring);
         }
         if let Some(Some(node)) = self.nodes.get_mut(ring as usize) {
             node.names.remove(&key);
+        }
+    }
+
+    fn forget_part_of_pod(&mut self, namespace: &CompactString, pod: &CompactString, ring: u32) {
+        let Some(pods) = self.pods.get_mut(namespace) else { return };
+        let Some(rings) = pods.get_mut(pod) else { return };
+        rings.retain_mut(|(other, count)| {
+            *count -= u32::from(*other == ring);
+            *count > 0
+        });
+        if rings.is_empty() {
+            pods.remove(pod);
+        }
+        if pods.is_empty() {
+            self.pods.remove(namespace);
         }
     }
 
@@ -260,9 +273,15 @@ impl ClusterModel {
         self.by_name.keys().filter(|name| !name.is_empty())
     }
 
-    /// Pods by namespace and name, with the rings that have them.
-    pub(super) fn pods(&self) -> &BTreeMap<CompactString, BTreeMap<CompactString, Vec<u32>>> {
+    /// See [`Pods`].
+    pub(super) fn pods(&self) -> &Pods {
         &self.pods
+    }
+
+    /// The rings that have a pod or containers of it.
+    pub(super) fn rings_of_pod(&self, namespace: &str, pod: &str) -> impl Iterator<Item = u32> {
+        let rings = self.pods.get(namespace).and_then(|pods| pods.get(pod));
+        rings.into_iter().flatten().map(|(ring, _)| *ring)
     }
 
     pub(super) fn slot(&self, place: Place) -> Option<&Slot> {
@@ -285,13 +304,11 @@ impl ClusterModel {
                 self.places_in(node, &key)
             }
             Subject::Pod { namespace, pod } | Subject::Container { namespace, pod, .. } => {
-                let rings =
-                    self.pods.get(namespace.as_str()).and_then(|pods| pods.get(pod.as_str()));
-                let place = |ring: &u32| {
-                    let slot = *self.node(*ring)?.names.get(&key)?;
-                    Some(Place { ring: *ring, slot })
+                let place = |ring| {
+                    let slot = *self.node(ring)?.names.get(&key)?;
+                    Some(Place { ring, slot })
                 };
-                rings.into_iter().flatten().filter_map(place).collect()
+                self.rings_of_pod(namespace, pod).filter_map(place).collect()
             }
         }
     }

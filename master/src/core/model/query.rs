@@ -166,14 +166,14 @@ impl ClusterModel {
     }
 
     fn containers(&self, namespace: &str, pod: &str) -> Result<Vec<String>, QueryError> {
-        let subject = Subject::Pod { namespace: namespace.to_owned(), pod: pod.to_owned() };
-        let places = self.places(&subject);
-        if places.is_empty() {
-            return Err(self.missing(&subject));
-        }
         let first = Key::new(Level::PodContainer, namespace, pod, "");
+        let rings: Vec<u32> = self.rings_of_pod(namespace, pod).collect();
+        if rings.is_empty() {
+            let (namespace, pod) = (namespace.to_owned(), pod.to_owned());
+            return Err(self.missing(&Subject::Pod { namespace, pod }));
+        }
         let mut names = BTreeSet::new();
-        for node in places.iter().filter_map(|place| self.node(place.ring)) {
+        for node in rings.into_iter().filter_map(|ring| self.node(ring)) {
             let from = node.names.range(first.clone()..);
             let keys = from.map(|(key, _)| key).take_while(|key| {
                 key.level == first.level && key.namespace == first.namespace && key.pod == first.pod
@@ -270,6 +270,12 @@ impl ClusterModel {
                 Ok(known) => Missing::new(&what, known).into(),
                 Err(error) => error,
             },
+            Subject::Pod { namespace, pod }
+                if self.rings_of_pod(namespace, pod).next().is_some() =>
+            {
+                let known = self.containers(namespace, pod).unwrap_or_default();
+                Missing::new(&format!("sum of {what}, only of its containers"), known).into()
+            }
             Subject::Pod { namespace, .. } => match self.pods_of(namespace) {
                 Ok(known) => Missing::new(&what, known).into(),
                 Err(error) => error,

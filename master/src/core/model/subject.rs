@@ -50,6 +50,15 @@ impl Key {
         Self::new(entity.level, namespace.unwrap_or_default(), pod.unwrap_or_default(), name)
     }
 
+    /// Namespace and name of the pod that it is or belongs to.
+    pub(super) fn pod(&self) -> Option<(&CompactString, &CompactString)> {
+        match self.level {
+            Level::Pod => Some((&self.namespace, &self.name)),
+            Level::PodContainer => Some((&self.namespace, &self.pod)),
+            _ => None,
+        }
+    }
+
     /// Memory beyond the value itself.
     pub(super) fn heap_bytes(&self) -> usize {
         [&self.namespace, &self.pod, &self.name].into_iter().map(heap_bytes).sum()

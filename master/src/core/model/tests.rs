@@ -87,6 +87,31 @@ fn a_pod_that_moved_has_one_history() {
     assert_eq!(cluster.names(&Names::Nodes).unwrap(), ["a", "b"]);
 }
 
+/// A container is found under its pod though the pod has no row of its own; when both are gone so
+/// is the pod.
+#[test]
+fn a_pod_is_there_when_its_containers_are() {
+    let (mut table, layout) = (EntityTable::default(), memory_layout());
+    let mut model = Model::new(Limits::default());
+    let web = pod(&mut table, "a", "web");
+    for name in ["x", "y"] {
+        let container = define(&mut table, Some(&web), Level::PodContainer, name, 0, &[]);
+        model.take(&memory(&container, &layout, EPOCH_MS, 1), EPOCH_MS);
+    }
+    let other = define(&mut table, None, Level::Node, "b", 0, &[]);
+    let later_ms = EPOCH_MS + 800_000;
+    model.take(&memory(&other, &layout, later_ms, 1), later_ms);
+    let names = |model: &Model, names: &Names| model.cluster(None).unwrap().names(names);
+    let (namespace, pod) = ("default".to_owned(), "web".to_owned());
+    let containers = Names::Containers { namespace: namespace.clone(), pod: pod.clone() };
+    assert_eq!(names(&model, &containers).unwrap(), ["x", "y"]);
+    let sums = names(&model, &Names::Metrics(Subject::Pod { namespace, pod })).unwrap_err();
+    assert!(sums.to_string().contains("only of its containers; the known ones are x, y"), "{sums}");
+    model.expire(later_ms + 400_000);
+    let error = names(&model, &containers).unwrap_err().to_string();
+    assert_eq!(error, "there is no namespace `default`; there are none at all");
+}
+
 /// A cluster actor that starts again numbers its entities anew; their histories go on, and none
 /// gets another's.
 #[test]
