@@ -112,6 +112,29 @@ fn a_pod_is_there_when_its_containers_are() {
     assert_eq!(error, "there is no namespace `default`; there are none at all");
 }
 
+/// A batch that came late waits behind a newer one to be folded; until then its entity keeps its
+/// place, or the next one there would be given its rows.
+#[test]
+fn a_place_is_free_when_its_rows_are_gone() {
+    let (mut table, layout) = (EntityTable::default(), memory_layout());
+    let mut model = Model::new(Limits::default());
+    let on = define(&mut table, None, Level::Node, "a", 0, &[]);
+    let mut container =
+        |name: &str| define(&mut table, Some(&on), Level::SysContainer, name, 0, &[]);
+    let (early, late, next) = (container("early"), container("late"), container("next"));
+    let newer_ms = EPOCH_MS + 100 * TICK_MS;
+    model.take(&memory(&early, &layout, newer_ms, 1), newer_ms);
+    model.take(&memory(&late, &layout, newer_ms - 10 * TICK_MS, 2), newer_ms);
+    let now_ms = newer_ms + 900_000 - 5 * TICK_MS;
+    model.expire(now_ms);
+    model.take(&memory(&next, &layout, now_ms, 3), now_ms);
+    let subject = Subject::FreeContainer { node: "a".into(), container: "next".into() };
+    assert_eq!(values(&model, &subject, "memory/usage"), [(now_ms, 3)]);
+    model.expire(now_ms + TICK_MS * 10);
+    let left = model.cluster(None).unwrap().names(&Names::FreeContainers { node: "a".into() });
+    assert_eq!(left.unwrap(), ["next"]);
+}
+
 /// A cluster actor that starts again numbers its entities anew; their histories go on, and none
 /// gets another's.
 #[test]
