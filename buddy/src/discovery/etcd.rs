@@ -279,19 +279,22 @@ fn host_of_pair(prefix: &str, key: &[u8], value: &[u8]) -> Result<Host, String> 
 
 /// What went wrong, without the details of the transport's types.
 fn sentence(error: &etcd_client::Error) -> String {
-    match error {
-        etcd_client::Error::GRpcStatus(status) => match status.code() {
-            tonic::Code::Unavailable => format!("not reachable: {}", status.message()),
-            tonic::Code::Unauthenticated | tonic::Code::PermissionDenied => {
-                format!(
-                    "refused: {}; check `user` and `password` and the role's keys",
-                    status.message()
-                )
-            }
-            _ => status.message().to_owned(),
-        },
-        other => other.to_string(),
+    let etcd_client::Error::GRpcStatus(status) = error else {
+        return error.to_string();
+    };
+    let message = status.message();
+    match status.code() {
+        tonic::Code::Unavailable => format!("not reachable: {message}"),
+        // A wrong password is an "invalid argument" of etcd.
+        code if is_refusal(code) || message.contains("authentication failed") => {
+            format!("refused: {message}; check `user` and `password` and the keys of their role")
+        }
+        _ => message.to_owned(),
     }
+}
+
+fn is_refusal(code: tonic::Code) -> bool {
+    matches!(code, tonic::Code::Unauthenticated | tonic::Code::PermissionDenied)
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ struct Options {
     /// loopback address, else the host of the URL.
     name: Option<String>,
     /// Port of discovered hosts. Default: 8080; the cAdvisor within an old kubelet has 4194.
+    #[serde(default, deserialize_with = "port")]
     port: Option<u16>,
     /// `http` or `https`, for discovered hosts. Default: `http`.
     scheme: Option<String>,
@@ -71,6 +72,13 @@ struct Options {
 
 const fn default_max_body_size() -> ByteSize {
     ByteSize::mib(64)
+}
+
+fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let port = text.parse().ok().filter(|port| *port > 0);
+    let wrong = || format!("`port` is `{text}`: write 1 to 65535");
+    port.map(Some).ok_or_else(|| serde::de::Error::custom(wrong()))
 }
 
 struct Cadvisor {

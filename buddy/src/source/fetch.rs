@@ -183,7 +183,8 @@ fn first_line(body: &[u8]) -> String {
 /// Why no answer came at all, in words.
 fn no_answer(url: &str, error: &reqwest::Error) -> FetchError {
     let io_kind = causes(error)
-        .find_map(|cause| cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind))
+        .find(|kind| *kind != ErrorKind::Other);
     let inner = innermost(error);
     let reason = match io_kind {
         Some(ErrorKind::ConnectionRefused) => {
@@ -199,7 +200,7 @@ fn no_answer(url: &str, error: &reqwest::Error) -> FetchError {
         _ if causes(error).any(|cause| cause.to_string().contains("dns error")) => {
             format!("the name of the host cannot be resolved: {inner}")
         }
-        _ if causes(error).any(|cause| cause.is::<rustls::Error>()) || is_tls(error) => {
+        _ if causes(error).any(|cause| cause.is::<rustls::Error>()) => {
             format!("no TLS connection: {inner}")
         }
         _ if error.is_builder() => format!("no valid address: {inner}"),
@@ -209,16 +210,16 @@ fn no_answer(url: &str, error: &reqwest::Error) -> FetchError {
     FetchError::failed(url, reason)
 }
 
-/// rustls hides in an I/O error, which does not name it as its cause.
-fn is_tls(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| {
-        let io = cause.downcast_ref::<std::io::Error>();
-        io.and_then(std::io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>())
-    })
-}
-
+/// The error, its cause, and so on down. What is wrapped in an I/O error counts as its cause,
+/// although the standard library skips it: that is where rustls is found.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (**error).source())
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn Error + 'static) = *error;
+        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        }
+    })
 }
 
 /// The cause at the bottom: those above it only say that something failed.

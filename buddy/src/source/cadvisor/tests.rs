@@ -314,7 +314,7 @@ fn own_hosts() {
 fn wrong_options_are_refused_before_anything_starts() {
     for (text, expected) in [
         ("cadvisor?prot=1", "unknown option `prot`, expected one of `name`, `port`, `scheme`"),
-        ("cadvisor?port=99999", "99999"),
+        ("cadvisor?port=99999", "`port` is `99999`: write 1 to 65535"),
         ("cadvisor?scheme=ftp", "neither http nor https"),
         ("cadvisor?name=a", "needs an address"),
         ("cadvisor:http://a?port=1", "write them into the address"),
