@@ -18,11 +18,18 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const INTERVAL: Duration = Duration::from_secs(3600);
 const DEADLINE: Duration = Duration::from_secs(40);
 
+macro_rules! tls {
+    () => {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/tls/")
+    };
+}
+
 /// An etcd of its own, with its data in a directory of its own.
 struct Etcd {
     process: Option<Child>,
     data: tempfile::TempDir,
     port: u16,
+    tls_port: u16,
     peer_port: u16,
 }
 
@@ -32,15 +39,18 @@ impl Drop for Etcd {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Ports that nothing listens on, all held until all are known.
+fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
+    let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.each_ref().map(|listener| listener.local_addr().unwrap().port())
 }
 
 impl Etcd {
     /// None where etcd is not installed.
     async fn start() -> Option<Self> {
         let data = tempfile::tempdir().unwrap();
-        let mut etcd = Self { process: None, data, port: free_port(), peer_port: free_port() };
+        let [port, tls_port, peer_port] = free_ports();
+        let mut etcd = Self { process: None, data, port, tls_port, peer_port };
         if let Err(error) = etcd.run() {
             assert!(std::env::var_os("CI").is_none(), "etcd is needed: {error}");
             tracing::warn!(%error, "there is no etcd to test with");
@@ -51,13 +61,16 @@ impl Etcd {
     }
 
     fn run(&mut self) -> std::io::Result<()> {
-        let (client, peer) = (self.url(), format!("http://127.0.0.1:{}", self.peer_port));
+        let client = format!("{},{}", self.url(), self.tls_url());
+        let peer = format!("http://127.0.0.1:{}", self.peer_port);
         let process = Command::new("etcd")
             .arg("--data-dir")
             .arg(self.data.path())
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("default={peer}"), "--unsafe-no-fsync"])
+            .args(["--cert-file", concat!(tls!(), "server.pem")])
+            .args(["--key-file", concat!(tls!(), "server-key.pem")])
             .env("ETCD_UNSUPPORTED_ARCH", std::env::consts::ARCH)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -72,6 +85,10 @@ impl Etcd {
             let _ = process.kill();
             let _ = process.wait();
         }
+    }
+
+    fn tls_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.tls_port)
     }
 
     fn url(&self) -> String {
@@ -153,7 +170,7 @@ async fn an_outage_and_a_compaction_are_survived() {
     let Some(mut etcd) = Etcd::start().await else { return };
     let mut client = etcd.client().await;
     client.put("/h/a", "10.0.0.1", None).await.unwrap();
-    let dead = free_port();
+    let [dead] = free_ports();
     let spec = format!("etcd:http://127.0.0.1:{dead},{}?prefix=/h/", etcd.url());
     let (mut receiver, _guard) = start(&spec);
     listed(&mut receiver, &["a"]).await;
@@ -224,4 +241,26 @@ async fn a_burst_ends_in_the_last_state() {
     })
     .await;
     assert!(listing.states[0].ok);
+}
+
+/// By TLS it works with the authority that is named, and not without.
+#[tokio::test]
+async fn by_tls() {
+    let Some(etcd) = Etcd::start().await else { return };
+    let mut client = etcd.client().await;
+    client.put("/h/a", "10.0.0.1", None).await.unwrap();
+    let spec = |ca: &str| format!("etcd:{}?prefix=/h/{ca}", etcd.tls_url());
+    let (mut receiver, _guard) = start(&spec(concat!("&ca=", tls!(), "ca.pem")));
+    listed(&mut receiver, &["a"]).await;
+    client.put("/h/b", "10.0.0.2", None).await.unwrap();
+    listed(&mut receiver, &["a", "b"]).await;
+
+    let (mut receiver, _guard) = start(&spec(""));
+    let listing = wait(&mut receiver, |listing| listing.states[0].error.contains("etcd at")).await;
+    let error = &listing.states[0].error;
+    assert!(error.contains("certificate"), "{error}");
+    let (mut receiver, _guard) = start(&spec("&ca=/no/such/file.pem"));
+    let listing = wait(&mut receiver, |listing| listing.states[0].error.contains("etcd at")).await;
+    let error = &listing.states[0].error;
+    assert!(error.contains("`ca` /no/such/file.pem: No such file"), "{error}");
 }

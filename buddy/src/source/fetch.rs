@@ -141,15 +141,12 @@ impl Fetcher {
     }
 }
 
-/// TLS with the certificates of this machine; none at all is an error only for who uses `https`.
 fn tls_config() -> Result<rustls::ClientConfig, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("cannot set up TLS: {error}"))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(builder.with_root_certificates(crate::tls::system_roots()).with_no_client_auth())
 }
 
 async fn refusal(url: &str, mut response: Response) -> FetchError {
