@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    io::Write as _,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -272,6 +273,48 @@ async fn an_endless_answer_is_cut_off() {
     let error = fake.poll_once("cadvisor?max_body_size=1MiB").await.unwrap_err();
     assert!(error.contains("larger than the limit of 1MiB"), "{error}");
     closed(&fake, 1).await;
+}
+
+/// A host that compresses without being asked is understood, and its answers are as limited as any
+/// once they are unpacked.
+#[tokio::test]
+async fn compressed_answers_are_limited_too() {
+    let compressed = |body: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(body).unwrap();
+        let body = encoder.finish().unwrap();
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n"
+        );
+        [head.into_bytes(), body].concat()
+    };
+    let good = move |request: &str| match modern(request) {
+        Reply::Text(_, body) => Reply::Raw(compressed(body.as_bytes())),
+        other => other,
+    };
+    let fake = Fake::start(good).await;
+    assert_eq!(fake.poll_once("cadvisor").await.unwrap().len(), 24);
+    let bomb = compressed(&vec![b' '; 8 << 20]);
+    assert!(bomb.len() < 100_000);
+    let fake = Fake::start(move |_: &str| Reply::Raw(bomb.clone())).await;
+    let error = fake.poll_once("cadvisor?max_body_size=1MiB").await.unwrap_err();
+    assert!(error.contains("larger than the limit of 1MiB"), "{error}");
+}
+
+/// Of a host's addresses the next one is tried where nothing listens, and kept.
+#[tokio::test]
+async fn another_address_is_tried() {
+    let fake = Fake::start(modern).await;
+    let source = source::build("cadvisor".parse().unwrap()).unwrap();
+    let mut host = fake.host();
+    host.addresses = vec!["127.0.0.77".into(), "127.0.0.1".into()];
+    for _ in 0..2 {
+        assert_eq!(poll(&*source, &host).await.unwrap().len(), 24);
+    }
+    host.addresses.truncate(1);
+    let error = poll(&*source, &host).await.unwrap_err();
+    assert!(error.contains("127.0.0.77") && error.contains("connection refused"), "{error}");
 }
 
 /// A poll that is given up at its deadline leaves no connection behind.

@@ -38,6 +38,14 @@ pub(super) enum FetchError {
         /// `: ` and the first line of the body, or nothing.
         line: String,
     },
+    /// There is no connection; another address of the host may serve.
+    #[error("{url}: {reason}")]
+    Unreachable {
+        /// What was asked.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// There was no answer, or no complete and valid one.
     #[error("{url}: {reason}")]
     Failed {
@@ -204,6 +212,9 @@ fn no_answer(url: &str, error: &reqwest::Error) -> FetchError {
         _ if error.is_connect() => format!("no connection: {inner}"),
         _ => format!("the host closed the connection or gave no HTTP answer: {inner}"),
     };
+    if error.is_connect() {
+        return FetchError::Unreachable { url: url.to_owned(), reason };
+    }
     FetchError::failed(url, reason)
 }
 
