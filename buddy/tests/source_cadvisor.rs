@@ -245,7 +245,7 @@ async fn bad_answers_are_told_apart() {
             "sends on to http://other/; name that address",
         ),
         (Box::new(|_| ok("<html>")), "is not as expected: expected value at line 1 column 1"),
-        (Box::new(|_| ok("{}")), "invalid type: map, expected a sequence at line 1"),
+        (Box::new(|_| ok("{}")), "invalid type: map, expected a list of samples at line 1"),
         (
             Box::new(raw("HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"/a\":")),
             "broke off after 6 bytes",
