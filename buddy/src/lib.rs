@@ -7,3 +7,4 @@
 
 pub mod discovery;
 pub mod source;
+mod tls;

@@ -4,6 +4,9 @@
 //! nothing made up. The poller gives it a deadline. To add a kind, write its file and its word in
 //! the list below.
 
+mod fetch;
+mod json;
+
 use async_trait::async_trait;
 use compact_str::CompactString;
 use heapster_shared::{
@@ -127,7 +130,7 @@ macro_rules! sources {
     };
 }
 
-sources! { cgroup }
+sources! { cadvisor, cgroup }
 
 /// Makes the source that a spec names.
 ///
