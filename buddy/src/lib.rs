@@ -6,4 +6,6 @@
 //! ```
 
 pub mod discovery;
+pub mod pipeline;
+pub mod poller;
 pub mod source;
