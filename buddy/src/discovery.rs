@@ -4,11 +4,9 @@
 //! the error is shown; an empty list is a valid list only where the manager really says so. To add
 //! a kind, write its file and its word in the list below.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use heapster_shared::{
-    host::{DiscoveryState, Host},
+    host::Host,
     spec::{Spec, SpecError},
 };
 
@@ -26,15 +24,6 @@ pub trait Discovery: Send {
     async fn changed(&mut self) {
         std::future::pending().await
     }
-}
-
-/// The hosts that are known now, and how finding them goes.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Listing {
-    /// All hosts, those that sources name among them.
-    pub hosts: Arc<Vec<Host>>,
-    /// One a discovery, in the order of the configuration.
-    pub states: Vec<DiscoveryState>,
 }
 
 /// Why no list could be had: a sentence that says where, and what to do about it.
