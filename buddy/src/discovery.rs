@@ -4,11 +4,17 @@
 //! the error is shown; an empty list is a valid list only where the manager really says so. To add
 //! a kind, write its file and its word in the list below.
 
+mod address;
+mod entry;
+mod refresh;
+
 use async_trait::async_trait;
 use heapster_shared::{
     host::Host,
     spec::{Spec, SpecError},
 };
+
+pub use refresh::{Listing, spawn};
 
 /// Finds the hosts of a cluster.
 #[async_trait]
@@ -23,6 +29,12 @@ pub trait Discovery: Send {
     /// future loses nothing. Kinds that cannot tell never return, and are listed on an interval.
     async fn changed(&mut self) {
         std::future::pending().await
+    }
+
+    /// Entries of the newest list that had to be left out, each with where and why, for kinds whose
+    /// entries come from many hands: one bad entry must not hide the good ones, nor be hidden.
+    fn left_out(&self) -> &[String] {
+        &[]
     }
 }
 
@@ -52,7 +64,7 @@ macro_rules! discoveries {
     };
 }
 
-discoveries! {}
+discoveries! { etcd, static_file }
 
 /// Makes the discovery that a spec names.
 ///

@@ -4,6 +4,9 @@
 //! nothing made up. The poller gives it a deadline. To add a kind, write its file and its word in
 //! the list below.
 
+mod fetch;
+mod json;
+
 use async_trait::async_trait;
 use compact_str::CompactString;
 use heapster_shared::{
@@ -121,7 +124,7 @@ macro_rules! sources {
     };
 }
 
-sources! {}
+sources! { cadvisor }
 
 /// Makes the source that a spec names.
 ///

@@ -1,0 +1,115 @@
+//! What is remembered of each host from poll to poll.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use compact_str::CompactString;
+use heapster_shared::{Map, schema::table};
+
+use super::{
+    api::Api,
+    facts::{Devices, Facts},
+};
+use crate::source::{Reading, Subject};
+
+/// Facts are asked for again after this time, and a better version of the API is looked for.
+const FACTS_LIFE: Duration = Duration::from_secs(600);
+/// A host that was not polled for this long is forgotten.
+const HOST_LIFE: Duration = Duration::from_secs(3600);
+
+/// All hosts that are polled.
+#[derive(Default)]
+pub(super) struct Hosts(Mutex<Map<CompactString, (Arc<HostMemory>, Instant)>>);
+
+/// One host. Its polls do not overlap, so nobody waits for its locks.
+#[derive(Default)]
+pub(super) struct HostMemory {
+    known: Mutex<Known>,
+    devices: Mutex<Devices>,
+}
+
+#[derive(Default)]
+struct Known {
+    api: Option<Api>,
+    facts: Option<(Arc<Facts>, Instant)>,
+    machine_cpu_ns: i64,
+}
+
+/// What a panic leaves behind is whole: nothing is changed in more than one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hosts {
+    /// The memory of the host with this id.
+    pub(super) fn of(&self, id: &CompactString) -> Arc<HostMemory> {
+        let now = Instant::now();
+        let mut hosts = lock(&self.0);
+        if let Some((memory, polled)) = hosts.get_mut(id) {
+            *polled = now;
+            return Arc::clone(memory);
+        }
+        hosts.retain(|_, (_, polled)| now.duration_since(*polled) < HOST_LIFE);
+        let memory = Arc::<HostMemory>::default();
+        hosts.insert(id.clone(), (Arc::clone(&memory), now));
+        memory
+    }
+}
+
+impl HostMemory {
+    /// The version of the API that worked.
+    pub(super) fn api(&self) -> Option<Api> {
+        lock(&self.known).api
+    }
+
+    /// Remembers the version that works.
+    pub(super) fn remember_api(&self, api: Api) {
+        lock(&self.known).api = Some(api);
+    }
+
+    /// The next poll finds out anew which version works.
+    pub(super) fn forget_api(&self) {
+        lock(&self.known).api = None;
+    }
+
+    /// What is known of the machine, and whether it is fresh.
+    pub(super) fn facts(&self) -> Option<(Arc<Facts>, bool)> {
+        let known = lock(&self.known);
+        let (facts, since) = known.facts.as_ref()?;
+        Some((Arc::clone(facts), since.elapsed() < FACTS_LIFE))
+    }
+
+    /// Remembers what was just learnt of the machine.
+    pub(super) fn remember_facts(&self, facts: Facts) -> Arc<Facts> {
+        let facts = Arc::new(facts);
+        let mut known = lock(&self.known);
+        let earlier = known.facts.replace((Arc::clone(&facts), Instant::now()));
+        if earlier.is_some() && known.api != Some(Api::V2_1) {
+            known.api = None;
+        }
+        facts
+    }
+
+    /// The labels of its devices.
+    pub(super) fn devices(&self) -> MutexGuard<'_, Devices> {
+        lock(&self.devices)
+    }
+
+    /// Notices a machine that was started anew: what was known of it, its start above all, is old.
+    pub(super) fn note(&self, readings: &[Reading]) {
+        let machine = readings.iter().find(|one| matches!(one.subject, Subject::Node { .. }));
+        let cpu_usage = table::CPU_USAGE.def().into();
+        let cpu = machine.and_then(|machine| {
+            let mut values = machine.values.iter();
+            values.find(|(field, _)| field.metric == cpu_usage).and_then(|(_, cell)| cell.as_int())
+        });
+        let Some(cpu) = cpu else { return };
+        let mut known = lock(&self.known);
+        if cpu < known.machine_cpu_ns {
+            known.facts = None;
+        }
+        known.machine_cpu_ns = cpu;
+    }
+}
