@@ -5,7 +5,11 @@
 //! discovery ──hosts──▶ poller ──poll──▶ source ──readings──▶ pipeline ──blocks──▶ spool ──▶ uplink
 //! ```
 
+pub mod args;
 pub mod discovery;
 pub mod pipeline;
 pub mod poller;
+pub mod run;
 pub mod source;
+pub mod spool;
+pub mod uplink;
