@@ -27,6 +27,12 @@ pub trait Source: Send + Sync {
     /// without a location polls whatever was discovered.
     fn own_host(&self) -> Option<Host>;
 
+    /// What it finds at a first look, in a sentence for the start of the program; `None` for kinds
+    /// that cannot tell without asking a host. It may read local files, so call it once.
+    fn describe(&self) -> Option<String> {
+        None
+    }
+
     /// What the host measures now. The future may be dropped at the deadline.
     ///
     /// # Errors
@@ -124,7 +130,7 @@ macro_rules! sources {
     };
 }
 
-sources! { cadvisor }
+sources! { cadvisor, cgroup }
 
 /// Makes the source that a spec names.
 ///

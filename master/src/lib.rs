@@ -6,6 +6,8 @@
 //! ```
 
 pub mod actors;
+pub mod core;
 pub mod delivery;
+pub mod http;
 pub mod sinks;
 pub mod status;

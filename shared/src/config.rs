@@ -2,7 +2,7 @@
 //!
 //! A program is described once, as a clap command. From it follow the environment variables
 //! (`--grpc-listen` is `HEAPSTER_GRPC_LISTEN`) and the keys of the TOML file that `--config` names
-//! (`grpc_listen`). What can be given several times is a list in the file, separated by white
+//! (`grpc_listen`). What can be given several times is a list in the file, and separated by white
 //! space in the environment; a sink, source or discovery may also be a table with `kind`,
 //! `location` and its options:
 //!
@@ -13,20 +13,27 @@
 //! location = "http://127.0.0.1:8086"
 //! db = "k8s"
 //! ```
+//!
+//! What a place sets replaces what a later place in that order sets, lists included: one `--sink`
+//! on the command line replaces all sinks of the file.
 
 mod diagnostics;
 mod file;
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, path::PathBuf};
 
-use clap::{ArgAction, ArgMatches, Command, Parser, error::ErrorKind};
+use clap::{
+    ArgAction, ArgMatches, Command, Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
+};
 
 pub use diagnostics::{DiagnosticArgs, LogFormat};
 use file::ConfigFile;
 
 const ENV_PREFIX: &str = "HEAPSTER_";
 
-/// Reads the command line, the environment and the file that `--config` names.
+/// Reads the command line, the environment (through `env`) and the file that `--config` names.
 ///
 /// # Errors
 /// A clap error, which also stands for `--help` and `--version`; its text says what is wrong and
@@ -35,132 +42,214 @@ pub fn parse<P: Parser>(
     argv: Vec<OsString>,
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<P, clap::Error> {
-    // The first reading only looks for --config; what else is wrong is said by the second.
-    let lenient = with_environment(P::command(), &env).ignore_errors(true);
-    let chosen = lenient.try_get_matches_from(&argv).ok();
-    let command = match chosen.as_ref().and_then(config_path) {
-        Some((subcommands, path)) => with_file(P::command(), &subcommands, &path)?,
-        None => P::command(),
+    let command = document_environment(P::command());
+    // The first reading only looks at what is given; what is wrong with it is said by the second.
+    let lenient = command.clone().ignore_errors(true).try_get_matches_from(&argv);
+    let settings = match lenient {
+        Ok(matches) => Leaf::of(&command, &matches).settings(&env)?,
+        Err(_) => Vec::new(),
     };
-    let command = with_environment(command, &env);
-    let mut matches = command.clone().try_get_matches_from(argv)?;
-    P::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command.clone()))
+    read::<P>(command, argv, &settings)
 }
 
-/// Applies the keys of a file to a command, for checking it without running anything.
+/// Reads a command line as if the file were the only place that sets anything else: to check it.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn check_file<P: Parser>(argv: Vec<OsString>, path: &Path) -> Result<P, clap::Error> {
-    let command = P::command();
-    let file = ConfigFile::read(path).map_err(|error| command_error(&command, &error))?;
-    let command = apply_file(command, &file)?;
-    let mut matches = command.clone().try_get_matches_from(argv)?;
-    P::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command.clone()))
+pub fn parse_with_file<P: Parser>(argv: Vec<OsString>, path: PathBuf) -> Result<P, clap::Error> {
+    let mut argv = argv;
+    argv.push("--config".into());
+    argv.push(path.into());
+    parse(argv, |_| None)
 }
 
-fn command_error(command: &Command, message: &str) -> clap::Error {
-    command.clone().error(ErrorKind::ValueValidation, message)
+/// A value that the environment or the file gives to an option.
+struct Setting {
+    long: String,
+    value: Option<String>,
+    /// Where it was found, for error messages.
+    place: String,
 }
 
-/// The subcommands that were chosen, and the path given with `--config` to the last of them.
-fn config_path(matches: &ArgMatches) -> Option<(Vec<String>, std::path::PathBuf)> {
-    let mut subcommands = Vec::new();
-    let mut current = matches;
-    while let Some((name, inner)) = current.subcommand() {
-        subcommands.push(name.to_owned());
-        current = inner;
-    }
-    let path = current.try_get_one::<std::path::PathBuf>("config").ok().flatten()?;
-    Some((subcommands, path.clone()))
+/// The command that was chosen, and what the command line gave to it.
+struct Leaf<'a> {
+    command: &'a Command,
+    matches: &'a ArgMatches,
 }
 
-/// Gives every option its environment variable. Lists are split here, because clap would split
-/// the command line's values too.
-fn with_environment(command: Command, env: &impl Fn(&str) -> Option<String>) -> Command {
-    let command = command.mut_args(|arg| {
-        let Some(long) = arg.get_long().filter(|long| !matches!(*long, "help" | "version")) else {
-            return arg;
-        };
-        let variable = format!("{ENV_PREFIX}{}", long.replace('-', "_").to_ascii_uppercase());
-        if !matches!(arg.get_action(), ArgAction::Append) {
-            return arg.env(variable);
+impl<'a> Leaf<'a> {
+    fn of(command: &'a Command, matches: &'a ArgMatches) -> Self {
+        let mut leaf = Self { command, matches };
+        while let Some((name, matches)) = leaf.matches.subcommand() {
+            let Some(command) = leaf.command.find_subcommand(name) else { break };
+            leaf = Self { command, matches };
         }
-        match env(&variable) {
-            Some(list) => {
-                arg.default_values(list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        leaf
+    }
+
+    /// What the environment and the file set and the command line does not.
+    fn settings(&self, env: &impl Fn(&str) -> Option<String>) -> Result<Vec<Setting>, clap::Error> {
+        let options = options(self.command);
+        let mut settings = Vec::new();
+        let mut file = self.file(env)?;
+        for option in &options {
+            let from_file = file.as_mut().and_then(|file| file.take(&option.key));
+            if self.matches.value_source(&option.id) == Some(ValueSource::CommandLine) {
+                continue;
             }
-            None => arg,
+            let variable = option.variable();
+            if let Some(text) = env(&variable) {
+                let values = option.split(text);
+                settings.extend(option.settings(values, &variable)?);
+            } else if let Some(entry) = from_file {
+                settings.extend(option.settings(entry.values, &entry.place)?);
+            }
         }
-    });
-    command.mut_subcommands(|subcommand| with_environment(subcommand, env))
-}
-
-fn with_file(
-    command: Command,
-    subcommands: &[String],
-    path: &Path,
-) -> Result<Command, clap::Error> {
-    let file = ConfigFile::read(path).map_err(|error| command_error(&command, &error))?;
-    let Some((first, rest)) = subcommands.split_first() else {
-        return apply_file(command, &file);
-    };
-    debug_assert!(rest.is_empty(), "commands are one level deep");
-    let inner = command.find_subcommand(first).cloned();
-    let inner = inner.ok_or_else(|| command_error(&command, "no such command"))?;
-    let applied = apply_file(inner, &file)?;
-    Ok(command.mut_subcommand(first, |_| applied))
-}
-
-/// Makes the file's values the defaults of the command's options, so that flags and the
-/// environment go before them.
-fn apply_file(command: Command, file: &ConfigFile) -> Result<Command, clap::Error> {
-    let mut command = command;
-    for entry in file.entries() {
-        let known = options(&command);
-        let Some((id, is_list)) = known.iter().find_map(|option| option.matches(&entry.key)) else {
-            let names: Vec<&str> = known.iter().map(|option| option.key.as_str()).collect();
-            let message = format!(
-                "{}: unknown key `{}`; the known ones are {}",
-                entry.place,
-                entry.key,
-                names.join(", ")
-            );
-            return Err(command_error(&command, &message));
-        };
-        if !is_list && entry.values.len() != 1 {
-            let message = format!("{}: `{}` takes one value", entry.place, entry.key);
-            return Err(command_error(&command, &message));
+        if let Some(entry) = file.and_then(|mut file| file.take_any()) {
+            let known: Vec<&str> = options.iter().map(|option| option.key.as_str()).collect();
+            let known = known.join(", ");
+            let message =
+                format!("{}: unknown key `{}`; the known ones are {known}", entry.place, entry.key);
+            return Err(value_error(&message));
         }
-        let values = entry.values.clone();
-        command = command.mut_arg(&id, |arg| arg.default_values(values).required(false));
+        Ok(settings)
     }
-    Ok(command)
+
+    fn file(
+        &self,
+        env: &impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<ConfigFile>, clap::Error> {
+        let Ok(given) = self.matches.try_get_one::<PathBuf>("config") else { return Ok(None) };
+        let path = given.cloned().or_else(|| Some(env("HEAPSTER_CONFIG")?.into()));
+        let file = path.map(|path| ConfigFile::read(&path)).transpose();
+        file.map_err(|error| value_error(&error))
+    }
 }
 
+/// An option that the environment and the file may set.
 struct KnownOption {
-    key: String,
     id: String,
-    is_list: bool,
-}
-
-impl KnownOption {
-    fn matches(&self, key: &str) -> Option<(String, bool)> {
-        (self.key == key.replace('-', "_")).then(|| (self.id.clone(), self.is_list))
-    }
+    long: String,
+    key: String,
+    action: ArgAction,
 }
 
 fn options(command: &Command) -> Vec<KnownOption> {
-    let not_in_file = |long: &str| matches!(long, "config" | "help" | "version");
     let arguments = command.get_arguments();
-    arguments
-        .filter_map(|arg| {
-            let long = arg.get_long().filter(|long| !not_in_file(long))?;
-            Some(KnownOption {
-                key: long.replace('-', "_"),
-                id: arg.get_id().to_string(),
-                is_list: matches!(arg.get_action(), ArgAction::Append),
-            })
+    let longs = arguments.filter_map(|arg| Some((arg, arg.get_long()?)));
+    longs
+        .filter(|(_, long)| !matches!(*long, "config" | "help" | "version"))
+        .map(|(arg, long)| KnownOption {
+            id: arg.get_id().to_string(),
+            long: long.to_owned(),
+            key: long.replace('-', "_"),
+            action: arg.get_action().clone(),
         })
         .collect()
 }
+
+fn variable_of(long: &str) -> String {
+    format!("{ENV_PREFIX}{}", long.replace('-', "_").to_ascii_uppercase())
+}
+
+impl KnownOption {
+    fn variable(&self) -> String {
+        variable_of(&self.long)
+    }
+
+    const fn is_list(&self) -> bool {
+        matches!(self.action, ArgAction::Append)
+    }
+
+    /// The values in an environment variable's text.
+    fn split(&self, text: String) -> Vec<String> {
+        if self.is_list() {
+            return text.split_whitespace().map(str::to_owned).collect();
+        }
+        vec![text]
+    }
+
+    fn settings(&self, values: Vec<String>, place: &str) -> Result<Vec<Setting>, clap::Error> {
+        if !self.is_list() && values.len() != 1 {
+            return Err(value_error(&format!("{place}: `{}` takes one value", self.key)));
+        }
+        let setting = |value| Setting { long: self.long.clone(), value, place: place.to_owned() };
+        if !matches!(self.action, ArgAction::SetTrue) {
+            return Ok(values.into_iter().map(|value| setting(Some(value))).collect());
+        }
+        match values[0].as_str() {
+            "true" | "1" | "yes" => Ok(vec![setting(None)]),
+            "false" | "0" | "no" | "" => Ok(Vec::new()),
+            other => {
+                let message = format!("{place}: `{}` is true or false, not `{other}`", self.key);
+                Err(value_error(&message))
+            }
+        }
+    }
+}
+
+/// Reads the command line with the settings behind it.
+fn read<P: Parser>(
+    mut command: Command,
+    mut argv: Vec<OsString>,
+    settings: &[Setting],
+) -> Result<P, clap::Error> {
+    argv.extend(settings.iter().map(|setting| match &setting.value {
+        Some(value) => format!("--{}={value}", setting.long).into(),
+        None => format!("--{}", setting.long).into(),
+    }));
+    let matches = command.try_get_matches_from_mut(argv);
+    let mut matches = matches.map_err(|error| name_place(error, settings))?;
+    P::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Says where a wrong value came from when it was not the command line.
+fn name_place(error: clap::Error, settings: &[Setting]) -> clap::Error {
+    let (Some(ContextValue::String(argument)), Some(ContextValue::String(value))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+    else {
+        return error;
+    };
+    let wrong = settings.iter().find(|setting| {
+        let long = format!("--{} ", setting.long);
+        argument.starts_with(&long) && setting.value.as_ref() == Some(value)
+    });
+    let Some(setting) = wrong else { return error };
+    let text = error.to_string();
+    let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    value_error(&format!("{}: {reason}", setting.place))
+}
+
+fn value_error(message: &str) -> clap::Error {
+    clap::Error::raw(
+        ErrorKind::ValueValidation,
+        format!(
+            "{message}
+"
+        ),
+    )
+}
+
+/// Names each option's environment variable in its help. Values are not shown: they may be secret.
+fn document_environment(command: Command) -> Command {
+    let layered = command.get_arguments().any(|arg| arg.get_id() == "config");
+    let command = if layered { command.mut_args(document_variable) } else { command };
+    command.mut_subcommands(document_environment)
+}
+
+fn document_variable(arg: clap::Arg) -> clap::Arg {
+    let Some(long) = arg.get_long().filter(|long| !matches!(*long, "help" | "version")) else {
+        return arg;
+    };
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let note = format!("[env: {}]", variable_of(long));
+    let long_help = arg.get_long_help().map(|text| format!("{text}\n\n{note}"));
+    let arg = arg.help(format!("{help} {note}"));
+    match long_help {
+        Some(text) => arg.long_help(text),
+        None => arg,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ pub use cell::Cell;
 
 use crate::{
     entity::Entity,
-    schema::{Derivation, Layout, Unit, ValueType},
+    schema::{Derivation, Derived, Layout, Unit, ValueType},
     tick::Tick,
 };
 
@@ -100,16 +100,12 @@ impl Block {
         assert_eq!(increases.len(), self.layout.counters().len(), "increases of a row");
         self.cells.extend_from_slice(measured);
         for derived in self.layout.derived() {
-            let cell = match derived.from {
-                Derivation::Rate { counter } => {
-                    let metric = &self.layout.fields()[derived.field].metric;
-                    let position = self.layout.counters().binary_search(&counter);
-                    let increase = position.map_or(Cell::ABSENT, |at| increases[at]);
-                    rate(metric, increase, head.interval_ms)
-                }
-                Derivation::Uptime => uptime(&head),
+            let span = Span {
+                start_time_ms: head.entity.start_time_ms,
+                time_ms: head.time_ms,
+                interval_ms: head.interval_ms,
             };
-            self.cells.push(cell);
+            self.cells.push(derive(&self.layout, derived, span, increases));
         }
         self.increases.extend_from_slice(increases);
         self.heads.push(head);
@@ -179,6 +175,31 @@ impl<'a> Row<'a> {
     }
 }
 
+/// The times that derived fields follow from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// The entity's counters count from here; 0 when not known.
+    pub start_time_ms: i64,
+    /// When the row was taken.
+    pub time_ms: i64,
+    /// The time over which its increases count; 0 when there is none.
+    pub interval_ms: u32,
+}
+
+/// The value of a derived field of a row with these increases, one a counter of the layout.
+#[must_use]
+pub fn derive(layout: &Layout, derived: &Derived, span: Span, increases: &[Cell]) -> Cell {
+    match derived.from {
+        Derivation::Rate { counter } => {
+            let metric = &layout.fields()[derived.field].metric;
+            let position = layout.counters().binary_search(&counter);
+            let increase = position.map_or(Cell::ABSENT, |at| increases[at]);
+            rate(metric, increase, span.interval_ms)
+        }
+        Derivation::Uptime => uptime(span),
+    }
+}
+
 fn is_millicores(metric: &crate::schema::Metric) -> bool {
     matches!(metric, crate::schema::Metric::Known(def) if def.unit == Unit::Millicores
         && def.value_type == ValueType::Int64)
@@ -201,12 +222,12 @@ pub fn rate(metric: &crate::schema::Metric, increase: Cell, interval_ms: u32) ->
     }
 }
 
-fn uptime(head: &RowHead) -> Cell {
-    let start = head.entity.start_time_ms;
-    if start == 0 || head.time_ms < start {
+fn uptime(span: Span) -> Cell {
+    let start = span.start_time_ms;
+    if start == 0 || span.time_ms < start {
         return Cell::ABSENT;
     }
-    Cell::int(head.time_ms - start)
+    Cell::int(span.time_ms.saturating_sub(start))
 }
 
 #[cfg(test)]

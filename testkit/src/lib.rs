@@ -1,1 +1,6 @@
 //! Simulated clusters and real peers, for tests, benches and demos only.
+
+pub mod bench;
+pub mod http;
+pub mod process;
+pub mod sim;

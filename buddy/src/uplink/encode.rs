@@ -22,6 +22,9 @@ use heapster_shared::{
 
 use block::BlockWriter;
 
+/// Layouts of one segment, as the protocol says.
+const MOST_LAYOUTS: u32 = 4_096;
+
 /// What the master takes, as far as it matters for writing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriteLimits {
@@ -76,9 +79,9 @@ impl SegmentWriter {
         }
     }
 
-    /// Whether the segment has defined nearly as many entities as the master takes.
+    /// Whether the segment has defined nearly as many entities or layouts as the master takes.
     pub(super) const fn is_full(&self) -> bool {
-        self.last_entity >= self.limits.entities / 4 * 3
+        self.last_entity >= self.limits.entities / 4 * 3 || self.last_layout >= MOST_LAYOUTS / 4 * 3
     }
 
     /// The rows as frames, what they refer to first.

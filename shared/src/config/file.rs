@@ -33,8 +33,7 @@ impl ConfigFile {
             .map_err(|error| format!("{name}: {}", error.to_string().trim_end()))?;
         let mut entries = Vec::new();
         for (key, value) in table.into_inner() {
-            let line = text[..key.span().start].lines().count().max(1);
-            let line = if text[..key.span().start].ends_with('\n') { line + 1 } else { line };
+            let line = text[..key.span().start].matches('\n').count() + 1;
             let place = format!("{name}:{line}");
             let key = key.into_inner().into_owned();
             let values =
@@ -44,8 +43,15 @@ impl ConfigFile {
         Ok(Self { entries })
     }
 
-    pub(super) fn entries(&self) -> &[Entry] {
-        &self.entries
+    /// The entry of an option, which may be written with `-` for `_`.
+    pub(super) fn take(&mut self, key: &str) -> Option<Entry> {
+        let index = self.entries.iter().position(|entry| entry.key.replace('-', "_") == key)?;
+        Some(self.entries.swap_remove(index))
+    }
+
+    /// Any entry that is left.
+    pub(super) fn take_any(&mut self) -> Option<Entry> {
+        self.entries.pop()
     }
 }
 

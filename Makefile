@@ -1,0 +1,56 @@
+# Heapster's tasks; `make` lists them. CI runs `make ci`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench demo docs install clean
+
+RUST_FILES = $(shell git ls-files --cached --others --exclude-standard '*.rs')
+
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Watch this machine: heapster standalone
+	cargo run --release -- standalone
+
+test: test-setup ## Install what the tests need and run them all
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	    cargo nextest run --workspace && cargo test --workspace --doc --quiet; \
+	else \
+	    cargo test --workspace; \
+	fi
+
+test-setup: ## Install the real peers that tests start (Debian packages)
+	@tools/test-setup
+
+fmt: ## Format the code
+	@rustfmt --edition 2024 $(RUST_FILES)
+
+fmt-check: ## Check the format, modules that macros declare included
+	@rustfmt --edition 2024 --check $(RUST_FILES)
+
+lint: ## Clippy, warnings denied
+	cargo clippy --workspace --all-targets -- -D warnings
+
+doc: ## Build the API documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+tidy: ## Check the tree's own rules (arrows, headers, links)
+	cargo test --quiet --package heapster-testkit --test tidy
+
+docs: ## Write the generated parts of docs/ anew
+	HEAPSTER_UPDATE_DOCS=1 cargo test --quiet --package heapster --test docs
+
+ci: fmt-check lint doc test ## What CI runs
+
+bench: ## Whole-program figures on the simulated cluster, into docs/benchmarks.md
+	cargo build --release --package heapster-master --package heapster-buddy --package heapster-testkit
+	target/release/heapster-bench --write docs/benchmarks.md
+
+demo: ## A simulated cluster of 20 hosts on loopback, watched by heapster standalone
+	cargo build --release --package heapster --package heapster-testkit
+	deploy/demo.sh
+
+install: ## Install the binary for this user
+	cargo install --path cli --locked
+
+clean: ## Remove what was built
+	cargo clean

@@ -1,0 +1,92 @@
+//! `heapster standalone`: a master and a buddy in one process, over loopback.
+
+use std::{
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use anyhow::Context;
+use heapster_buddy::{args::PollingArgs, run::Buddy, uplink::UplinkConfig};
+use heapster_master::{
+    args::MasterArgs,
+    program::{Program, block_on, stop_signal},
+    sinks::{CommonOptions, Configured},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::console::Console;
+
+/// Runs until it is told to stop.
+pub(crate) fn run(mut master: MasterArgs, polling: PollingArgs) -> anyhow::Result<()> {
+    let address = master.grpc_listen.get_or_insert_with(|| (Ipv4Addr::LOCALHOST, 0).into());
+    // What never leaves the machine needs no word of warning.
+    master.insecure |= address.ip().is_loopback();
+    block_on(serve(master, polling))
+}
+
+async fn serve(master: MasterArgs, polling: PollingArgs) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let program = Program::build(&master, vec![console()])?;
+    let uplink = UplinkConfig::new(&local_url(program.grpc_address()), true, None);
+    let buddy = Buddy::build(polling, uplink.map_err(anyhow::Error::msg)?)?;
+    greet(&program, &buddy, &master);
+
+    // The buddy goes first, so that the master can still acknowledge what it had.
+    let master_stop = CancellationToken::new();
+    let master = tokio::spawn(program.run(master_stop.clone()));
+    let buddy = tokio::spawn(buddy.run(stop.clone()));
+    let (buddy, master) = tokio::join!(
+        async {
+            let ended = buddy.await;
+            master_stop.cancel();
+            ended
+        },
+        async {
+            let ended = master.await;
+            stop.cancel();
+            ended
+        }
+    );
+    master.context("the master failed inside")??;
+    buddy.context("the buddy failed inside")?
+}
+
+/// Where the buddy of this process reaches the master of this process.
+fn local_url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
+}
+
+/// The sink that prints a line a tick, at once.
+fn console() -> Configured {
+    let options = CommonOptions { flush_interval: std::time::Duration::ZERO, ..Default::default() };
+    Configured {
+        name: "console".to_owned(),
+        kind: "console".to_owned(),
+        options,
+        sink: Arc::new(Console::default()),
+    }
+}
+
+/// Says what was found and where to look.
+fn greet(program: &Program, buddy: &Buddy, master: &MasterArgs) {
+    let page = format!("http://{}", program.http_address());
+    let sinks: Vec<String> = master.sinks.iter().map(heapster_shared::spec::Spec::name).collect();
+    let sinks = match sinks.as_slice() {
+        [] => "none; add one with --sink 'influxdb:http://127.0.0.1:8086?db=k8s'".to_owned(),
+        sinks => sinks.join(", "),
+    };
+    let resolution = master.resolution.duration();
+    let lines = [
+        format!("{} {}", heapster_shared::SOFTWARE.replace('/', " "), buddy.summary()),
+        format!("  page   {page}/"),
+        format!("  API    {page}/api/v1/model/nodes/"),
+        format!("  sinks  {sinks}"),
+        format!("A line every {resolution:?}; Ctrl-C ends."),
+    ];
+    // A closed terminal is no reason to stop measuring.
+    let _ = writeln!(std::io::stdout().lock(), "{}", lines.join("\n"));
+}

@@ -1,0 +1,50 @@
+//! `heapster check` over good and bad files.
+
+use std::{fs, path::Path, time::Duration};
+
+use heapster_testkit::process::Process;
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn check(text: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heapster.toml");
+    fs::write(&file, text).unwrap();
+    let arguments = ["check".as_ref(), file.as_os_str()];
+    let mut process =
+        Process::start(Path::new(env!("CARGO_BIN_EXE_heapster")), arguments).unwrap();
+    let status = process.wait(SOON).unwrap();
+    // The last line may still be on its way from the pipe.
+    let _ = process.line("heapster.toml", SOON);
+    (status.success(), process.output())
+}
+
+#[test]
+fn a_good_file_is_told_back() {
+    let (ok, output) = check(
+        "resolution = '10s'\nsource = ['cgroup']\n[[sink]]\nkind = 'influxdb'\n\
+         location = 'http://u:secret@127.0.0.1:8086'\ndb = 'k8s'\nrequired = true\n",
+    );
+    assert!(ok, "{output}");
+    assert!(output.contains("sink influxdb:http://127.0.0.1:8086"), "{output}");
+    assert!(output.contains("ok for heapster standalone"), "{output}");
+    assert!(!output.contains("secret"), "{output}");
+    let (ok, output) = check("master = 'http://h:8085'\ninsecure = true\ncluster = 'lab'\n");
+    assert!(ok && output.contains("ok for heapster buddy"), "{output}");
+}
+
+#[test]
+fn a_bad_file_says_where() {
+    let cases = [
+        ("resolution = '10s'\nresolutoin = '5s'\n", "heapster.toml:2: unknown key `resolutoin`"),
+        ("resolution = '1ms'\n", "heapster.toml:1: invalid value '1ms'"),
+        ("sink = ['influx:http://h']\n", "unknown sink `influx`; the known ones are"),
+        ("[[sink]]\nkind = 'influxdb'\nlocation = 'http://h'\ndbs = 'x'\n", "unknown option `dbs`"),
+        ("master = 'http://h:8085'\n", "--insecure"),
+        ("source = [\n", "line 2"),
+    ];
+    for (text, expected) in cases {
+        let (ok, output) = check(text);
+        assert!(!ok && output.contains(expected), "wanted {expected:?} in:\n{output}");
+    }
+}

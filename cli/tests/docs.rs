@@ -1,0 +1,133 @@
+//! The generated parts of the docs are what the code says. `make docs` writes them anew.
+
+use std::{fmt::Write, fs, path::PathBuf};
+
+use heapster_shared::{
+    entity::Level,
+    schema::{Kind, ValueType, table},
+};
+
+/// Holds the text between `<!-- generated: NAME -->` and `<!-- end -->` in a file against `text`.
+fn check(file: &str, name: &str, text: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
+    let page = fs::read_to_string(&path).unwrap();
+    let begin = format!("<!-- generated: {name} -->\n");
+    let start =
+        page.find(&begin).unwrap_or_else(|| panic!("{file} has no part {name}")) + begin.len();
+    let end = start + page[start..].find("<!-- end -->").expect("an end of the part");
+    let wanted = format!("\n{}\n\n", text.trim());
+    if page[start..end] == wanted {
+        return;
+    }
+    assert!(
+        std::env::var_os("HEAPSTER_UPDATE_DOCS").is_some(),
+        "docs/{file}: the part `{name}` is not what the code says; run `make docs`"
+    );
+    fs::write(&path, format!("{}{wanted}{}", &page[..start], &page[end..])).unwrap();
+}
+
+fn levels(levels: &[Level]) -> String {
+    let short = |level: &Level| match level {
+        Level::Cluster => "CL",
+        Level::Namespace => "NS",
+        Level::Node => "N",
+        Level::Pod => "P",
+        Level::PodContainer => "PC",
+        Level::SysContainer => "SC",
+    };
+    let mut sorted = levels.to_vec();
+    sorted.sort_by_key(|level| match level {
+        Level::Node => 0,
+        Level::Pod => 1,
+        Level::PodContainer => 2,
+        Level::SysContainer => 3,
+        Level::Namespace => 4,
+        Level::Cluster => 5,
+    });
+    sorted.iter().map(short).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn storage_schema_lists_the_metrics() {
+    let mut text = String::from(
+        "| id | metric | type | unit | levels | labels | what |\n|---|---|---|---|---|---|---|\n",
+    );
+    for def in table::METRICS {
+        let kind = match def.kind {
+            Kind::Cumulative => "counter",
+            Kind::Gauge => "gauge",
+        };
+        let values = match def.value_type {
+            ValueType::Int64 => "int",
+            ValueType::Double => "float",
+        };
+        let (id, name, unit) = (def.id.0, def.name, def.unit.name());
+        let (levels, labels) = (levels(def.levels), def.labels.names().join(", "));
+        writeln!(
+            text,
+            "| {id} | `{name}` | {kind}, {values} | {unit} | {levels} | {labels} | {} |",
+            def.description
+        )
+        .unwrap();
+    }
+    check("storage-schema.md", "metrics", &text);
+}
+
+/// A table of kinds, each with its summary, and the specs that a test builds.
+fn kinds<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a [&'a str])>, flag: &str) -> String {
+    let mut text = String::new();
+    for (name, summary, samples) in kinds {
+        writeln!(text, "### `{name}`\n\n{summary}\n\n```sh").unwrap();
+        for sample in samples {
+            writeln!(text, "{flag} '{sample}'").unwrap();
+        }
+        text.push_str("```\n\n");
+    }
+    text
+}
+
+#[test]
+fn sinks_lists_the_sinks() {
+    let table = heapster_master::sinks::KINDS.iter();
+    let text = kinds(table.map(|kind| (kind.name, kind.summary, kind.samples)), "--sink");
+    check("sinks.md", "sinks", &text);
+}
+
+#[test]
+fn sources_lists_sources_and_discoveries() {
+    let table = heapster_buddy::source::KINDS.iter();
+    let text = kinds(table.map(|kind| (kind.name, kind.summary, kind.samples)), "--source");
+    check("sources.md", "sources", &text);
+    let table = heapster_buddy::discovery::KINDS.iter();
+    let text = kinds(table.map(|kind| (kind.name, kind.summary, kind.samples)), "--discovery");
+    check("sources.md", "discoveries", &text);
+}
+
+/// A sample in the docs that does not work is worse than none.
+#[test]
+fn samples_build() {
+    for kind in heapster_master::sinks::KINDS {
+        assert!(!kind.samples.is_empty(), "{} has no sample", kind.name);
+        for sample in kind.samples {
+            heapster_master::sinks::build(sample.parse().unwrap())
+                .map(drop)
+                .unwrap_or_else(|error| panic!("{sample}: {error}"));
+        }
+    }
+    for kind in heapster_buddy::source::KINDS {
+        assert!(!kind.samples.is_empty(), "{} has no sample", kind.name);
+        for sample in kind.samples {
+            heapster_buddy::source::build(sample.parse().unwrap())
+                .map(drop)
+                .unwrap_or_else(|error| panic!("{sample}: {error}"));
+        }
+    }
+    for kind in heapster_buddy::discovery::KINDS {
+        assert!(!kind.samples.is_empty(), "{} has no sample", kind.name);
+        for sample in kind.samples {
+            heapster_buddy::discovery::build(sample.parse().unwrap())
+                .map(drop)
+                .unwrap_or_else(|error| panic!("{sample}: {error}"));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The API and the page.
+//!
+//! Handlers hold no state: they ask the model's actor and the [`StatusSource`], each within a time
+//! limit, and write down the answer. What cannot be answered is a JSON object with one sentence.
+
+mod ask;
+mod error;
+mod export;
+mod health;
+mod html;
+mod metrics;
+mod model;
+mod model_path;
+mod openapi;
+mod page;
+mod parameters;
+mod prometheus;
+mod routes;
+mod schema;
+mod status;
+mod validate;
+
+use std::{
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use actix_web::{App, HttpServer, dev::Server, middleware::Compress, web};
+
+pub use model::{PointAnswer, SeriesAnswer};
+pub use routes::configure;
+pub use schema::{LabelDescription, MetricDescription, SchemaAnswer};
+
+use crate::{actors::model::ModelHandle, status::StatusSource};
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct AppState {
+    /// Asks the parts for their state.
+    pub status: Arc<dyn StatusSource>,
+    /// Asks the recent past.
+    pub model: ModelHandle,
+    /// When the process started.
+    pub started: Instant,
+    /// Version of the program.
+    pub version: &'static str,
+    /// Whether new work is welcome; taken back when the program begins to stop.
+    pub ready: Arc<AtomicBool>,
+}
+
+impl AppState {
+    /// The state of a program that starts now and is ready.
+    #[must_use]
+    pub fn new(status: Arc<dyn StatusSource>, model: ModelHandle) -> Self {
+        Self {
+            status,
+            model,
+            started: Instant::now(),
+            version: env!("CARGO_PKG_VERSION"),
+            ready: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+}
+
+/// Threads that serve; answers are small, and the work is the model's.
+const WORKERS: usize = 2;
+
+/// How long a client may take to send its request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves on a socket that is bound already, until the server is dropped or stopped by its handle.
+///
+/// # Errors
+/// When the socket cannot be listened on.
+pub fn serve(listener: TcpListener, state: AppState) -> std::io::Result<Server> {
+    let state = web::Data::new(state);
+    let server = HttpServer::new(move || {
+        App::new().app_data(state.clone()).configure(configure).wrap(Compress::default())
+    });
+    let server = server
+        .workers(WORKERS)
+        .client_request_timeout(REQUEST_TIMEOUT)
+        .shutdown_timeout(5)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
