@@ -5,6 +5,12 @@
 //! discovery ──hosts──▶ poller ──poll──▶ source ──readings──▶ pipeline ──blocks──▶ spool ──▶ uplink
 //! ```
 
+pub mod args;
 pub mod discovery;
+pub mod pipeline;
+pub mod poller;
+pub mod run;
 pub mod source;
+pub mod spool;
 mod tls;
+pub mod uplink;

@@ -194,7 +194,7 @@ pub fn derive(layout: &Layout, derived: &Derived, span: Span, increases: &[Cell]
             let metric = &layout.fields()[derived.field].metric;
             let position = layout.counters().binary_search(&counter);
             let increase = position.map_or(Cell::ABSENT, |at| increases[at]);
-            rate(increase, span.interval_ms, is_millicores(metric))
+            rate(metric, increase, span.interval_ms)
         }
         Derivation::Uptime => uptime(span),
     }
@@ -205,14 +205,15 @@ fn is_millicores(metric: &crate::schema::Metric) -> bool {
         && def.value_type == ValueType::Int64)
 }
 
-/// The rate of a counter: increase a second, or for CPU time in nanoseconds whole millicores.
-/// Absent where the increase or the interval is not known.
-fn rate(increase: Cell, interval_ms: u32, millicores: bool) -> Cell {
+/// The value of a rate's metric: its counter's increase a second, or for CPU time in nanoseconds
+/// whole millicores. Absent where the increase or the interval is not known.
+#[must_use]
+pub fn rate(metric: &crate::schema::Metric, increase: Cell, interval_ms: u32) -> Cell {
     let Some(increase) = increase.as_int().filter(|_| interval_ms > 0) else {
         return Cell::ABSENT;
     };
     let interval_ms = i64::from(interval_ms);
-    if millicores {
+    if is_millicores(metric) {
         // 1000 * ns / (ms * 1_000_000)
         Cell::int(increase / (interval_ms * 1000))
     } else {

@@ -1,0 +1,105 @@
+//! The options of a buddy.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args};
+use heapster_shared::{
+    spec::Spec,
+    tick::Resolution,
+    units::{ByteSize, parse_duration},
+};
+
+/// What to poll, and how.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Polling")]
+pub struct PollingArgs {
+    /// The cluster that the hosts belong to: letters, digits, `.`, `_` and `-`
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = parse_cluster)]
+    pub cluster: String,
+    /// What finds hosts, as KIND[:LOCATION][?OPTIONS], such as static:hosts.json; repeatable
+    #[arg(long, value_name = "SPEC", action = ArgAction::Append)]
+    pub discovery: Vec<Spec>,
+    /// What polls hosts, as KIND[:LOCATION][?OPTIONS], such as cadvisor or
+    /// cadvisor:http://127.0.0.1:8080; repeatable, the next is asked where the one before failed.
+    /// Without it, hosts that were discovered are polled with cadvisor; without a discovery too,
+    /// this machine is with cgroup
+    #[arg(long, value_name = "SPEC", action = ArgAction::Append)]
+    pub source: Vec<Spec>,
+    /// What a host may take to answer [default: 10s, or two thirds of the resolution where that is
+    /// less]
+    #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
+    pub host_timeout: Option<Duration>,
+    /// Hosts that are polled at once; those that failed last time have as many places of their own
+    #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..))]
+    pub poll_concurrency: u16,
+    /// How often a discovery that cannot tell of changes lists its hosts
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
+    pub discovery_interval: Duration,
+    /// A directory where rows that were not delivered wait while the buddy is stopped; without it
+    /// they are lost then
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// Memory for rows that are not delivered yet; past it the oldest are lost
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_spool_bytes)]
+    pub spool_bytes: ByteSize,
+    /// Tells buddies of one cluster apart, the same over restarts [default: the host's name]
+    #[arg(long, value_name = "ID")]
+    pub buddy_id: Option<String>,
+}
+
+/// Where the master is.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Master")]
+pub struct UplinkArgs {
+    /// The master to send to, such as http://heapster.example:8085
+    #[arg(long, value_name = "URL")]
+    pub master: String,
+    /// Speak plain text with the master: anyone on the way can read and change it
+    #[arg(long)]
+    pub insecure: bool,
+    /// The distance between ticks [default: what the master says]
+    #[arg(long, value_name = "DURATION", value_parser = parse_resolution)]
+    pub resolution: Option<Resolution>,
+}
+
+impl UplinkArgs {
+    /// Checks the URL.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn config(&self) -> Result<crate::uplink::UplinkConfig, String> {
+        crate::uplink::UplinkConfig::new(&self.master, self.insecure, self.resolution)
+    }
+}
+
+/// Reads a resolution.
+///
+/// # Errors
+/// A sentence for the user when it is no duration, or too short or too long.
+pub fn parse_resolution(text: &str) -> Result<Resolution, String> {
+    Resolution::new(parse_duration(text)?)
+}
+
+fn parse_positive(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration.is_zero() {
+        return Err("must be longer than 0".to_owned());
+    }
+    Ok(duration)
+}
+
+fn parse_cluster(text: &str) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if text.is_empty() || text.len() > 253 || !text.chars().all(legal) {
+        return Err("write 1 to 253 letters, digits, `.`, `_` or `-`".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_spool_bytes(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    if size < ByteSize::mib(1) {
+        return Err("must be at least 1MiB".to_owned());
+    }
+    Ok(size)
+}

@@ -1,0 +1,300 @@
+//! The poller: at each tick asks every host once, and passes rows on as each host answers.
+//!
+//! Owns the hosts' pipelines. A host that is slow or dead costs its own rows and nobody else's:
+//! starts are spread over the first part of the tick, each host has a deadline, and hosts that
+//! failed before wait in a lane of their own, so that they never hold up those that work. A host
+//! that is still busy when the next tick comes is not asked again; ticks that were missed are
+//! skipped.
+
+mod ask;
+mod round;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use compact_str::CompactString;
+use heapster_shared::{
+    Map,
+    host::{Host, HostState},
+    row::RowBatch,
+    schema::LayoutCache,
+    tick::{Resolution, Tick},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{Id, JoinError, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{discovery::Listing, pipeline::HostPipeline, source::Source};
+use ask::{Answer, Ask, Failure, Lanes};
+use round::Round;
+pub use round::RoundEnd;
+pub use schedule::Clock;
+use schedule::Schedule;
+
+/// What never changes while the poller runs.
+#[derive(Clone, Debug)]
+pub struct PollerConfig {
+    /// Of every row.
+    pub cluster: Arc<str>,
+    /// What a host may take to answer; `None` for 10 s, or two thirds of the resolution where that
+    /// is less.
+    pub host_timeout: Option<Duration>,
+    /// Hosts that are asked at once: so many that answered before, and as many that failed.
+    pub concurrency: usize,
+}
+
+/// Which hosts to poll, and how often.
+#[derive(Clone, Debug)]
+pub struct PollerInputs {
+    /// The hosts that were found here.
+    pub listing: watch::Receiver<Listing>,
+    /// The hosts that the master wants polled: when it is there it goes before the listing.
+    pub assignment: watch::Receiver<Option<Arc<Vec<Host>>>>,
+    /// The distance between ticks.
+    pub resolution: watch::Receiver<Resolution>,
+}
+
+/// Where the results go.
+#[derive(Debug)]
+pub struct PollerOutputs {
+    /// Rows and ends of rounds, in order. While it is full no answer is taken in, and hosts run
+    /// late.
+    pub polled: mpsc::Sender<Polled>,
+    /// How polling each host went, renewed at the end of each round.
+    pub states: watch::Sender<Arc<Vec<HostState>>>,
+}
+
+/// What polling gives.
+#[derive(Debug)]
+pub enum Polled {
+    /// The rows of one host.
+    Rows(RowBatch),
+    /// All hosts have answered for the tick, or have run out of time.
+    RoundEnd(RoundEnd),
+}
+
+/// Polls hosts until it is cancelled.
+pub struct Poller {
+    config: PollerConfig,
+    sources: Arc<[Arc<dyn Source>]>,
+    schedule: Schedule,
+    inputs: PollerInputs,
+    outputs: PollerOutputs,
+    lanes: Lanes,
+    layouts: LayoutCache,
+    hosts: Map<CompactString, Slot>,
+    polls: JoinSet<Answer>,
+    asked: Map<Id, (CompactString, Tick)>,
+    rounds: Vec<Round>,
+}
+
+/// A host, and what is remembered of it.
+struct Slot {
+    host: Arc<Host>,
+    pipeline: HostPipeline,
+    state: Option<HostState>,
+    busy: bool,
+    /// Removed while it was busy.
+    gone: bool,
+}
+
+impl Poller {
+    /// A poller that has not started.
+    #[must_use]
+    pub fn new(
+        config: PollerConfig,
+        sources: Vec<Arc<dyn Source>>,
+        clock: Clock,
+        inputs: PollerInputs,
+        outputs: PollerOutputs,
+    ) -> Self {
+        let lanes = Lanes::new(config.concurrency);
+        Self {
+            config,
+            sources: sources.into(),
+            schedule: Schedule::new(clock),
+            inputs,
+            outputs,
+            lanes,
+            layouts: LayoutCache::default(),
+            hosts: Map::default(),
+            polls: JoinSet::new(),
+            asked: Map::default(),
+            rounds: Vec::new(),
+        }
+    }
+
+    /// Polls until `cancel`, or until nobody takes the rows any more.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        self.take_hosts();
+        let stopped = cancel.cancelled();
+        tokio::pin!(stopped);
+        loop {
+            let resolution = *self.inputs.resolution.borrow_and_update();
+            let results = tokio::select! {
+                () = &mut stopped => return,
+                Some(done) = self.polls.join_next_with_id() => self.finish(done),
+                tick = self.schedule.next(resolution) => self.start_round(tick, resolution),
+                Ok(()) = self.inputs.listing.changed() => self.take_hosts(),
+                Ok(()) = self.inputs.assignment.changed() => self.take_hosts(),
+                Ok(()) = self.inputs.resolution.changed() => continue,
+            };
+            for result in results {
+                tokio::select! {
+                    () = &mut stopped => return,
+                    sent = self.outputs.polled.send(result) => if sent.is_err() { return },
+                }
+            }
+        }
+    }
+
+    /// Takes over which hosts there are. What is remembered of a host that stays is kept.
+    fn take_hosts(&mut self) -> Vec<Polled> {
+        let assigned = self.inputs.assignment.borrow_and_update().clone();
+        let listed = Arc::clone(&self.inputs.listing.borrow_and_update().hosts);
+        let hosts = assigned.unwrap_or(listed);
+        for slot in self.hosts.values_mut() {
+            slot.gone = true;
+        }
+        for host in hosts.iter() {
+            let slot = self.hosts.entry(host.id.clone()).or_insert_with(|| Slot::new(host));
+            slot.gone = false;
+            if *slot.host != *host {
+                slot.host = Arc::new(host.clone());
+            }
+        }
+        self.hosts.retain(|_, slot| !slot.gone || slot.busy);
+        Vec::new()
+    }
+
+    fn start_round(&mut self, tick: Tick, resolution: Resolution) -> Vec<Polled> {
+        self.schedule.taken(tick, resolution);
+        let count = self.hosts.values().filter(|slot| !slot.gone).count();
+        let spread = schedule::spread(resolution, count);
+        let timeout = self.config.host_timeout.unwrap_or_else(|| default_timeout(resolution));
+        let mut round = Round::new(tick, count);
+        for (id, slot) in self.hosts.iter_mut().filter(|(_, slot)| !slot.gone) {
+            if slot.busy {
+                round.late += 1;
+                slot.failed(tick, &Failure::busy());
+                continue;
+            }
+            slot.busy = true;
+            round.outstanding += 1;
+            let ask = Ask {
+                host: Arc::clone(&slot.host),
+                sources: Arc::clone(&self.sources),
+                lane: self.lanes.lane(slot.state.as_ref().is_none_or(|state| state.ok)),
+                offset: schedule::offset(id, spread),
+                timeout,
+            };
+            let task = self.polls.spawn(ask.run());
+            self.asked.insert(task.id(), (id.clone(), tick));
+        }
+        let is_over = round.outstanding == 0;
+        self.rounds.push(round);
+        if is_over { self.end_round(tick).into_iter().collect() } else { Vec::new() }
+    }
+
+    /// Takes in what a host answered.
+    fn finish(&mut self, done: Result<(Id, Answer), JoinError>) -> Vec<Polled> {
+        let (task, answer) = match done {
+            Ok((task, answer)) => (task, answer),
+            Err(error) => (error.id(), Answer::panicked()),
+        };
+        let Some((id, tick)) = self.asked.remove(&task) else { return Vec::new() };
+        let mut results = Vec::new();
+        if let Some(batch) = self.take_answer(&id, tick, answer) {
+            results.push(Polled::Rows(batch));
+        }
+        let round = self.rounds.iter_mut().find(|round| round.tick == tick);
+        if round.is_some_and(Round::answered) {
+            results.extend(self.end_round(tick));
+        }
+        results
+    }
+
+    fn take_answer(&mut self, id: &str, tick: Tick, answer: Answer) -> Option<RowBatch> {
+        let slot = self.hosts.get_mut(id)?;
+        slot.busy = false;
+        if slot.gone {
+            self.hosts.remove(id);
+            return None;
+        }
+        let round = self.rounds.iter_mut().find(|round| round.tick == tick)?;
+        let readings = match answer.outcome {
+            Ok(readings) => readings,
+            Err(failure) => {
+                round.count_failure(&failure);
+                slot.failed(tick, &failure);
+                return None;
+            }
+        };
+        slot.answered(tick, answer.source, answer.took);
+        let blocks = slot.pipeline.advance(&mut self.layouts, &slot.host, readings);
+        let batch = RowBatch { cluster: Arc::clone(&self.config.cluster), tick, blocks };
+        round.count_rows(&batch);
+        (batch.row_count() > 0).then_some(batch)
+    }
+
+    fn end_round(&mut self, tick: Tick) -> Option<Polled> {
+        let place = self.rounds.iter().position(|round| round.tick == tick)?;
+        let round = self.rounds.remove(place);
+        round.log();
+        self.layouts.prune();
+        let states = self.hosts.values().filter_map(|slot| slot.state.clone()).collect();
+        self.outputs.states.send_replace(Arc::new(states));
+        Some(Polled::RoundEnd(round.end()))
+    }
+}
+
+impl Slot {
+    fn new(host: &Host) -> Self {
+        let host = Arc::new(host.clone());
+        Self { host, pipeline: HostPipeline::default(), state: None, busy: false, gone: false }
+    }
+
+    fn answered(&mut self, tick: Tick, source: &'static str, took: Duration) {
+        if self.state.as_ref().is_some_and(|state| !state.ok) {
+            tracing::info!(host = %self.host.name, source, "host answers again");
+        }
+        self.state = Some(HostState {
+            host_id: self.host.id.clone(),
+            ok: true,
+            error: String::new(),
+            latency_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+            tick_unix_ms: tick.0,
+            source: source.into(),
+        });
+    }
+
+    fn failed(&mut self, tick: Tick, failure: &Failure) {
+        if self.state.as_ref().is_none_or(|state| state.ok) {
+            tracing::warn!(host = %self.host.name, error = %failure.error, "host gives no rows");
+        }
+        self.state = Some(HostState {
+            host_id: self.host.id.clone(),
+            ok: false,
+            error: failure.error.clone(),
+            latency_ms: u32::try_from(failure.took.as_millis()).unwrap_or(u32::MAX),
+            tick_unix_ms: tick.0,
+            source: failure.source.into(),
+        });
+    }
+}
+
+fn default_timeout(resolution: Resolution) -> Duration {
+    Duration::from_secs(10).min(resolution.duration() * 2 / 3)
+}
+
+/// The time since a round began, for its log line.
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

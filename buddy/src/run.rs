@@ -1,0 +1,231 @@
+//! The whole buddy: discovery, poller and uplink, built, run and drained.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use heapster_shared::{
+    host::Host,
+    spec::Spec,
+    tick::{Resolution, unix_ms},
+};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::PollingArgs,
+    discovery::{self, Discovery},
+    poller::{Poller, PollerConfig, PollerInputs, PollerOutputs},
+    source::{self, Source},
+    spool::disk,
+    uplink::{Identity, Uplink, UplinkConfig, UplinkPorts},
+};
+
+/// What the master may take to acknowledge what is left, when the buddy is stopped.
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Answers of hosts that wait to be written to the journal.
+const POLLED_QUEUE: usize = 64;
+
+/// A buddy that has been checked and not started.
+pub struct Buddy {
+    config: PollerConfig,
+    discovery_interval: Duration,
+    spool: Option<PathBuf>,
+    spool_bytes: usize,
+    identity: Identity,
+    sources: Vec<Arc<dyn Source>>,
+    discoveries: Vec<(String, Box<dyn Discovery>)>,
+    uplink: UplinkConfig,
+}
+
+impl Buddy {
+    /// Checks everything that can be checked before anything starts.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn build(polling: PollingArgs, uplink: UplinkConfig) -> anyhow::Result<Self> {
+        let discovery_specs = polling.discovery;
+        let source_specs = sources_or_default(polling.source, discovery_specs.is_empty());
+        let manager = discovery_specs.first().map_or("standalone", |spec| spec.kind.as_str());
+        let manager = manager.to_owned();
+        let mut discoveries = Vec::new();
+        for spec in discovery_specs {
+            let name = spec.name();
+            let built = discovery::build(spec).with_context(|| format!("--discovery {name}"))?;
+            discoveries.push((name, built));
+        }
+        let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+        for spec in source_specs {
+            let name = spec.name();
+            sources.push(source::build(spec).with_context(|| format!("--source {name}"))?.into());
+        }
+        check_use(&sources, &discoveries)?;
+        if let Some(directory) = &polling.spool {
+            disk::check(directory).map_err(anyhow::Error::msg)?;
+        }
+        let cluster: Arc<str> = polling.cluster.into();
+        let config = PollerConfig {
+            cluster: Arc::clone(&cluster),
+            host_timeout: polling.host_timeout,
+            concurrency: usize::from(polling.poll_concurrency),
+        };
+        let identity = Identity {
+            buddy_id: polling.buddy_id.unwrap_or_else(default_buddy_id),
+            instance_id: uuid::Uuid::new_v4().to_string().into(),
+            cluster,
+            manager,
+        };
+        Ok(Self {
+            config,
+            discovery_interval: polling.discovery_interval,
+            spool: polling.spool,
+            spool_bytes: polling.spool_bytes.bytes(),
+            identity,
+            sources,
+            discoveries,
+            uplink,
+        })
+    }
+
+    /// The cluster that it speaks for.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.identity.cluster
+    }
+
+    /// The hosts that its sources name, before any discovery.
+    #[must_use]
+    pub fn own_hosts(&self) -> Vec<Host> {
+        self.sources.iter().filter_map(|source| source.own_host()).collect()
+    }
+
+    /// What it will do, in a few words, for the first line of the log.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let sources: Vec<&str> = self.sources.iter().map(|source| source.kind()).collect();
+        let mut hosts: Vec<String> =
+            self.own_hosts().iter().map(|host| host.name.to_string()).collect();
+        hosts.extend(self.discoveries.iter().map(|(name, _)| format!("the hosts of {name}")));
+        format!("polls {} with {}", hosts.join(", "), sources.join(", then "))
+    }
+
+    /// Runs until `cancel`; then stops polling, waits up to [`DRAIN_WITHIN`] for the master to
+    /// acknowledge what is left, and puts the rest into the spool directory.
+    ///
+    /// # Errors
+    /// When the master refuses this buddy for good, or the spool cannot be read or written.
+    pub async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
+        tracing::info!(
+            cluster = %self.identity.cluster,
+            buddy = self.identity.buddy_id,
+            "{}",
+            self.summary()
+        );
+        let stop_polling = cancel.child_token();
+        let _stop_polling_in_any_case = stop_polling.clone().drop_guard();
+        let own_hosts = self.own_hosts();
+        let listing = discovery::spawn(
+            self.discoveries,
+            own_hosts,
+            self.discovery_interval,
+            stop_polling.clone(),
+        );
+        let resolution = self.uplink.resolution;
+        let (assignment_in, assignment) = watch::channel(None);
+        let (resolution_in, resolution_out) =
+            watch::channel(resolution.unwrap_or(Resolution::DEFAULT));
+        let (states_in, states) = watch::channel(Arc::default());
+        let (polled_in, polled) = mpsc::channel(POLLED_QUEUE);
+        let poller = Poller::new(
+            self.config,
+            self.sources,
+            Arc::new(unix_ms),
+            PollerInputs { listing: listing.clone(), assignment, resolution: resolution_out },
+            PollerOutputs { polled: polled_in, states: states_in },
+        );
+        let ports = UplinkPorts {
+            listing,
+            states,
+            assignment: assignment_in,
+            resolution: resolution_in,
+            resolution_is_fixed: resolution.is_some(),
+        };
+        let uplink = Uplink::new(self.uplink, self.identity, ports, self.spool_bytes);
+        restore(&uplink, self.spool.as_deref())?;
+        let remains = uplink.remains();
+        let writer = uplink.writer(polled);
+        let outcome = drive(poller.run(stop_polling), writer, uplink, cancel).await;
+        remains.save(self.spool.as_deref()).context("cannot write the spool")?;
+        outcome
+    }
+}
+
+/// Runs the three parts until the buddy is stopped and drained, or the master refuses it.
+async fn drive(
+    poller: impl Future<Output = ()> + Send + 'static,
+    writer: impl Future<Output = ()> + Send + 'static,
+    uplink: Uplink,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
+    let drain = CancellationToken::new();
+    let poller = tokio::spawn(poller);
+    let writer = tokio::spawn(writer);
+    let mut uplink = tokio::spawn(uplink.run(drain.clone()));
+    tokio::select! {
+        ended = &mut uplink => return Ok(ended.context("the uplink failed inside")??),
+        () = cancel.cancelled() => {}
+    }
+    tracing::info!("stopping: no more polls, waiting for the master to acknowledge what is left");
+    // The writer ends when the poller has, and then the journal is whole.
+    poller.await.context("the poller failed inside")?;
+    writer.await.context("the journal failed inside")?;
+    drain.cancel();
+    match tokio::time::timeout(DRAIN_WITHIN, &mut uplink).await {
+        Ok(ended) => Ok(ended.context("the uplink failed inside")??),
+        Err(_) => {
+            uplink.abort();
+            tracing::warn!("the master did not acknowledge everything in time");
+            Ok(())
+        }
+    }
+}
+
+fn restore(uplink: &Uplink, directory: Option<&std::path::Path>) -> anyhow::Result<()> {
+    let Some(directory) = directory else { return Ok(()) };
+    let frames = uplink
+        .restore(directory)
+        .with_context(|| format!("--spool {}: cannot read", directory.display()))?;
+    if frames > 0 {
+        tracing::info!(frames, "rows from before the start wait in the spool");
+    }
+    Ok(())
+}
+
+/// This machine without anything else; cAdvisor on the hosts that were discovered.
+fn sources_or_default(specs: Vec<Spec>, alone: bool) -> Vec<Spec> {
+    if !specs.is_empty() {
+        return specs;
+    }
+    let kind = if alone { "cgroup" } else { "cadvisor" };
+    vec![Spec { kind: kind.to_owned(), location: String::new(), options: Vec::new() }]
+}
+
+fn check_use(
+    sources: &[Arc<dyn Source>],
+    discoveries: &[(String, Box<dyn Discovery>)],
+) -> anyhow::Result<()> {
+    let mut seen = heapster_shared::Set::default();
+    for own in sources.iter().filter_map(|source| source.own_host()) {
+        anyhow::ensure!(seen.insert(own.id.clone()), "two sources name the host {}", own.id);
+    }
+    anyhow::ensure!(
+        !discoveries.is_empty() || !seen.is_empty(),
+        "nothing to poll: give a --discovery, or a --source with a location"
+    );
+    Ok(())
+}
+
+/// The host's name, which is the same over restarts.
+fn default_buddy_id() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

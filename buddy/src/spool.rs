@@ -1,0 +1,254 @@
+//! The spool: the log of what is not yet acknowledged, in segments, within a bound of bytes.
+//!
+//! A segment is a recorded stream. Its rows are differences to rows before, so it is kept, replayed
+//! and dropped whole: as long as one frame of it is not settled, all of it stays. A segment that is
+//! closed and settled is freed; when the bound is passed the oldest segment goes first, and the gap
+//! is named once in the log.
+//!
+//! The log lives in memory. With a directory, what is not settled at an orderly shutdown is written
+//! there (see [`disk`]) and sent after the next start; a crash still loses it.
+
+pub mod disk;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::VecDeque, ops::RangeInclusive, path::PathBuf, sync::Arc};
+
+pub use segment::{Fate, LogFrame, Segment, SegmentId};
+use tokio::time::Instant;
+
+/// A segment of at least this size is closed when its data outgrow its definitions.
+const SMALLEST_ROTATION_BYTES: usize = 1 << 20;
+
+/// The log.
+#[derive(Debug)]
+pub struct Spool {
+    segments: VecDeque<Segment>,
+    instance: Arc<str>,
+    most_bytes: usize,
+    bytes: usize,
+    last_id: u64,
+    last_number: u64,
+    dropped_frames: u64,
+}
+
+/// How full the log is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SpoolState {
+    /// Bytes that are kept.
+    pub bytes: usize,
+    /// Frames that are not settled.
+    pub frames: usize,
+    /// Frames that were dropped because the log was full.
+    pub dropped_frames: u64,
+    /// Tick of the oldest frame that is not settled; 0 for none.
+    pub oldest_unix_ms: i64,
+}
+
+impl Spool {
+    /// An empty log of one start of a buddy.
+    #[must_use]
+    pub fn new(instance: Arc<str>, most_bytes: usize) -> Self {
+        Self {
+            segments: VecDeque::new(),
+            instance,
+            most_bytes,
+            bytes: 0,
+            last_id: 0,
+            last_number: 0,
+            dropped_frames: 0,
+        }
+    }
+
+    /// Takes over a segment that an earlier start left on disk.
+    pub fn restore(
+        &mut self,
+        instance: Arc<str>,
+        number: u64,
+        delivered_through: u64,
+        frames: Vec<LogFrame>,
+        file: PathBuf,
+    ) {
+        self.last_id += 1;
+        let mut segment = Segment::new(SegmentId(self.last_id), instance, number);
+        segment.file = Some(file);
+        for frame in frames {
+            self.bytes += frame.size();
+            segment.push(frame);
+        }
+        segment.settle(0..=delivered_through, Fate::Settled);
+        segment.close();
+        self.segments.push_back(segment);
+        self.free_settled();
+        self.keep_within_bound();
+    }
+
+    /// Closes the open segment, and begins the next.
+    pub fn begin(&mut self) -> SegmentId {
+        self.close();
+        self.last_id += 1;
+        self.last_number += 1;
+        let id = SegmentId(self.last_id);
+        self.segments.push_back(Segment::new(id, Arc::clone(&self.instance), self.last_number));
+        id
+    }
+
+    /// Closes the open segment: what comes next has to go into a new one.
+    pub fn close(&mut self) {
+        if let Some(segment) = self.segments.back_mut() {
+            segment.close();
+        }
+        self.free_settled();
+    }
+
+    /// The segment that frames are appended to.
+    #[must_use]
+    pub fn open(&self) -> Option<&Segment> {
+        self.segments.back().filter(|segment| !segment.is_closed())
+    }
+
+    /// Appends a frame to the open segment, and says whether there was one.
+    pub fn append(&mut self, frame: LogFrame) -> bool {
+        let Some(segment) = self.segments.back_mut().filter(|segment| !segment.is_closed()) else {
+            return false;
+        };
+        self.bytes += frame.size();
+        segment.push(frame);
+        self.keep_within_bound();
+        true
+    }
+
+    /// Counts a frame that could not be appended.
+    pub fn count_dropped(&mut self) {
+        self.dropped_frames += 1;
+    }
+
+    /// Whether the open segment is to be closed: its data are about twice its definitions, so that
+    /// definitions stay a small part of what is sent, and a segment a small part of the log.
+    #[must_use]
+    pub fn is_rotation_due(&self) -> bool {
+        let smallest = SMALLEST_ROTATION_BYTES.min(self.most_bytes / 8);
+        self.open()
+            .is_some_and(|open| open.data_bytes() >= smallest.max(2 * open.definition_bytes()))
+    }
+
+    /// What became of these frames of this segment, or with `None` of this start of the buddy.
+    pub fn settle(
+        &mut self,
+        segment: Option<SegmentId>,
+        sequences: RangeInclusive<u64>,
+        fate: Fate,
+    ) {
+        for candidate in &mut self.segments {
+            let is_meant = match segment {
+                Some(id) => candidate.id() == id,
+                None => Arc::ptr_eq(candidate.instance(), &self.instance),
+            };
+            if is_meant {
+                candidate.settle(sequences.clone(), fate);
+            }
+        }
+        self.free_settled();
+    }
+
+    /// Drops a segment that the master cannot read; returns how many frames are lost with it.
+    pub fn discard(&mut self, id: SegmentId) -> usize {
+        let Some(place) = self.segments.iter().position(|segment| segment.id() == id) else {
+            return 0;
+        };
+        self.segments.remove(place).map_or(0, |segment| {
+            self.bytes -= segment.bytes();
+            segment.remove_file();
+            segment.unsettled()
+        })
+    }
+
+    /// A segment that is still kept.
+    #[must_use]
+    pub fn segment(&self, id: SegmentId) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.id() == id)
+    }
+
+    /// A segment that is still kept.
+    pub fn segment_mut(&mut self, id: SegmentId) -> Option<&mut Segment> {
+        self.segments.iter_mut().find(|segment| segment.id() == id)
+    }
+
+    /// Puts the segments that have these frames off to a time.
+    pub fn put_off(
+        &mut self,
+        segment: Option<SegmentId>,
+        sequences: &RangeInclusive<u64>,
+        mut until: impl FnMut() -> Instant,
+    ) {
+        for candidate in &mut self.segments {
+            let is_meant = match segment {
+                Some(id) => candidate.id() == id,
+                None => Arc::ptr_eq(candidate.instance(), &self.instance),
+            };
+            if is_meant && candidate.retry_at().is_none() && candidate.has_any(sequences) {
+                candidate.put_off(until());
+            }
+        }
+    }
+
+    /// The first segment from this one on.
+    #[must_use]
+    pub fn first_from(&self, id: SegmentId) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.id() >= id)
+    }
+
+    /// All segments, oldest first.
+    pub fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter()
+    }
+
+    /// How full the log is.
+    #[must_use]
+    pub fn state(&self) -> SpoolState {
+        SpoolState {
+            bytes: self.bytes,
+            frames: self.segments.iter().map(Segment::unsettled).sum(),
+            dropped_frames: self.dropped_frames,
+            oldest_unix_ms: self.segments.iter().find_map(Segment::oldest_unix_ms).unwrap_or(0),
+        }
+    }
+
+    /// The next time, after this one, at which a segment that is put off may be sent again.
+    #[must_use]
+    pub fn next_retry(&self, now: Instant) -> Option<Instant> {
+        self.segments.iter().filter_map(Segment::retry_at).filter(|at| *at > now).min()
+    }
+
+    fn free_settled(&mut self) {
+        let bytes = &mut self.bytes;
+        self.segments.retain(|segment| {
+            let keep = !segment.is_closed() || segment.unsettled() > 0;
+            if !keep {
+                *bytes -= segment.bytes();
+                segment.remove_file();
+            }
+            keep
+        });
+    }
+
+    /// Drops the oldest segments while there is too much; the open one too, when it alone is too
+    /// much.
+    fn keep_within_bound(&mut self) {
+        while self.bytes > self.most_bytes {
+            let Some(segment) = self.segments.pop_front() else { return };
+            self.bytes -= segment.bytes();
+            self.dropped_frames += segment.unsettled() as u64;
+            segment.remove_file();
+            if let Some((from_ms, to_ms)) = segment.unsettled_ticks() {
+                tracing::warn!(
+                    frames = segment.unsettled(),
+                    from = %heapster_shared::tick::rfc3339(from_ms),
+                    to = %heapster_shared::tick::rfc3339(to_ms),
+                    "the spool is full: the oldest rows are lost; --spool-bytes gives it more room"
+                );
+            }
+        }
+    }
+}

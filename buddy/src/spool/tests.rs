@@ -1,0 +1,112 @@
+//! Tests of the log.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Fate, LogFrame, SegmentId, Spool};
+
+fn frame(sequence: u64, bytes: usize) -> LogFrame {
+    let tick_unix_ms = i64::try_from(sequence).unwrap() * 15_000;
+    LogFrame { sequence, tick_unix_ms, bytes: Bytes::from(vec![0; bytes]) }
+}
+
+fn spool(most_bytes: usize) -> Spool {
+    let mut spool = Spool::new(Arc::from("i1"), most_bytes);
+    spool.begin();
+    spool
+}
+
+/// Rows are differences to rows before, so a segment stays whole until all of it is settled.
+#[test]
+fn a_segment_is_freed_when_it_is_closed_and_all_of_it_is_settled() {
+    let mut spool = spool(1 << 20);
+    for sequence in [0, 1, 2, 3] {
+        assert!(spool.append(frame(sequence, 100)));
+    }
+    spool.settle(None, 1..=1, Fate::Settled);
+    spool.settle(None, 3..=3, Fate::Settled);
+    spool.begin();
+    let first = spool.segment(SegmentId(1)).unwrap();
+    assert_eq!((first.unsettled(), first.delivered_through()), (1, 1));
+    spool.settle(None, 2..=9, Fate::Settled);
+    assert!(spool.segment(SegmentId(1)).is_none());
+    assert_eq!((spool.state().bytes, spool.state().frames), (0, 0));
+}
+
+#[test]
+fn a_closed_segment_takes_no_more() {
+    let mut spool = spool(1 << 20);
+    spool.close();
+    assert!(!spool.append(frame(1, 1)));
+}
+
+/// The oldest goes first and is counted; the bound holds at all times, even for one large segment.
+#[test]
+fn the_oldest_segment_is_dropped_when_the_bound_is_passed() {
+    let mut spool = spool(900);
+    for sequence in 1..=2 {
+        spool.append(frame(sequence, 200));
+    }
+    spool.begin();
+    for sequence in 3..=4 {
+        spool.append(frame(sequence, 200));
+        assert!(spool.state().bytes <= 900);
+    }
+    let state = spool.state();
+    assert_eq!((state.dropped_frames, state.frames), (2, 2));
+    assert_eq!(state.oldest_unix_ms, 45_000);
+    spool.append(frame(5, 2_000));
+    assert_eq!(spool.state().bytes, 0);
+    assert_eq!(spool.state().dropped_frames, 5);
+    assert!(spool.open().is_none());
+}
+
+/// What was refused for now waits, and is sent again as a whole.
+#[test]
+fn frames_to_be_retried_wait_for_their_answer_again() {
+    let mut spool = spool(1 << 20);
+    spool.append(frame(1, 10));
+    spool.append(frame(2, 10));
+    spool.settle(None, 1..=1, Fate::Retry);
+    assert!(spool.segment(SegmentId(1)).unwrap().is_waiting());
+    spool.settle(None, 2..=2, Fate::Settled);
+    let segment = spool.segment_mut(SegmentId(1)).unwrap();
+    assert!(!segment.is_waiting());
+    segment.replay();
+    assert!(segment.is_waiting());
+    assert_eq!(segment.unsettled(), 1);
+}
+
+/// Answers about a segment of an earlier start say nothing of this start's frames, though their
+/// numbers are the same; its file goes when it is settled.
+#[test]
+fn instances_are_told_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("old.segment");
+    std::fs::write(&file, b"").unwrap();
+    let mut spool = Spool::new(Arc::from("i2"), 1 << 20);
+    spool.restore(Arc::from("i1"), 7, 1, vec![frame(1, 10), frame(2, 10)], file.clone());
+    let own = spool.begin();
+    spool.append(frame(1, 10));
+    spool.append(frame(2, 10));
+    spool.settle(None, 1..=2, Fate::Settled);
+    let old = spool.segment(SegmentId(1)).unwrap();
+    assert_eq!((old.unsettled(), old.number(), old.delivered_through()), (1, 7, 1));
+    assert!(file.exists());
+    spool.settle(Some(SegmentId(1)), 2..=2, Fate::Settled);
+    assert!(spool.segment(SegmentId(1)).is_none() && spool.segment(own).is_some());
+    assert!(!file.exists());
+}
+
+/// Definitions stay a small part: rotation waits until data are twice as much.
+#[test]
+fn rotation_waits_until_data_outgrow_definitions() {
+    let mut spool = spool(64 << 20);
+    spool.append(frame(0, 1 << 20));
+    spool.append(frame(1, 1 << 20));
+    assert!(!spool.is_rotation_due());
+    spool.append(frame(2, 1 << 20));
+    spool.append(frame(3, 1 << 10));
+    assert!(spool.is_rotation_due());
+}

@@ -1,0 +1,324 @@
+//! The uplink: the gRPC client that brings the journal to the master.
+//!
+//! One session is a Control stream and up to two Ingest streams: live, which follows the tail of
+//! the journal, and backfill, for what could not be delivered before. When Control or the live
+//! stream ends, the session is over and the next one is tried with backoff; meanwhile the journal
+//! goes on and fills the spool.
+
+mod codec;
+mod config;
+mod control;
+mod convert;
+mod encode;
+mod ingest;
+mod inventory;
+mod journal;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use heapster_proto::v1::{Limits, Welcome, open::Purpose};
+use heapster_shared::{
+    backoff::Backoff,
+    host::{Host, HostState},
+    tick::Resolution,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status, transport::Channel};
+
+use crate::{discovery::Listing, poller::Polled};
+pub use config::UplinkConfig;
+use control::{Control, Greeting};
+use encode::WriteLimits;
+use journal::Journal;
+
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A session of this length was a good one: the next trouble starts with short waits again.
+const GOOD_SESSION: Duration = Duration::from_secs(10);
+
+/// Who the buddy is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The same over restarts, unique in the cluster.
+    pub buddy_id: String,
+    /// New at each start.
+    pub instance_id: Arc<str>,
+    /// The cluster it speaks for.
+    pub cluster: Arc<str>,
+    /// What runs the cluster.
+    pub manager: String,
+}
+
+/// What the uplink shares with discovery and the poller.
+#[derive(Debug)]
+pub struct UplinkPorts {
+    /// The hosts that were found.
+    pub listing: watch::Receiver<Listing>,
+    /// How polling them went.
+    pub states: watch::Receiver<Arc<Vec<HostState>>>,
+    /// The hosts that the master wants polled.
+    pub assignment: watch::Sender<Option<Arc<Vec<Host>>>>,
+    /// The distance between ticks.
+    pub resolution: watch::Sender<Resolution>,
+    /// Whether the resolution was given here, and the master's counts for nothing.
+    pub resolution_is_fixed: bool,
+}
+
+/// The journal and its way to the master.
+pub struct Uplink {
+    config: UplinkConfig,
+    identity: Identity,
+    ports: UplinkPorts,
+    journal: Arc<Journal>,
+    backoff: Backoff,
+    /// Where the master sent us instead of [`UplinkConfig::master`].
+    redirect: Option<UplinkConfig>,
+}
+
+/// The master does not want this buddy: a sentence that says why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// Why a session ended.
+#[derive(Debug)]
+enum SessionEnd {
+    /// The buddy was stopped, and all is delivered.
+    Drained,
+    /// The master says not to come back like this.
+    Refused(String),
+    /// Anything else: try again.
+    Lost(Lost),
+}
+
+#[derive(Debug)]
+struct Lost {
+    reason: String,
+    retry_after: Option<Duration>,
+    redirect: String,
+}
+
+impl Lost {
+    fn from_status(status: &Status) -> Self {
+        let reason = format!("{}: {}", status.code(), status.message());
+        Self { reason, retry_after: None, redirect: String::new() }
+    }
+}
+
+impl Uplink {
+    /// An uplink that has not connected yet.
+    #[must_use]
+    pub fn new(
+        config: UplinkConfig,
+        identity: Identity,
+        ports: UplinkPorts,
+        spool_bytes: usize,
+    ) -> Self {
+        let journal = Arc::new(Journal::new(Arc::clone(&identity.instance_id), spool_bytes));
+        let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        Self { config, identity, ports, journal, backoff, redirect: None }
+    }
+
+    /// Takes over what an earlier start left in this directory; returns the number of frames.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn restore(&self, directory: &Path) -> std::io::Result<usize> {
+        self.journal.restore(directory)
+    }
+
+    /// Writes what was polled to the journal, until the poller ends. To be run beside
+    /// [`Uplink::run`], whether there is a connection or not.
+    pub fn writer(&self, mut polled: mpsc::Receiver<Polled>) -> impl Future<Output = ()> + use<> {
+        let journal = Arc::clone(&self.journal);
+        async move {
+            while let Some(polled) = polled.recv().await {
+                journal.write(&polled);
+            }
+        }
+    }
+
+    /// What is left, for when [`Uplink::run`] has ended.
+    #[must_use]
+    pub fn remains(&self) -> Remains {
+        Remains(Arc::clone(&self.journal))
+    }
+
+    /// Keeps a session with the master. After `drain` it ends when all is delivered; without a
+    /// connection it ends at once.
+    ///
+    /// # Errors
+    /// When the master refuses this buddy for good.
+    pub async fn run(mut self, drain: CancellationToken) -> Result<(), Refused> {
+        loop {
+            let started = Instant::now();
+            let end = self.session(&drain).await;
+            self.journal.end_session();
+            let lost = match end {
+                SessionEnd::Drained => return Ok(()),
+                SessionEnd::Refused(reason) => return Err(Refused(reason)),
+                SessionEnd::Lost(lost) => lost,
+            };
+            if started.elapsed() > GOOD_SESSION {
+                self.backoff.reset();
+            }
+            let wait = self.backoff.next_wait().max(lost.retry_after.unwrap_or_default());
+            tracing::warn!(
+                master = self.target().url(),
+                reason = lost.reason,
+                wait_ms = wait.as_millis() as u64,
+                "no session with the master; rows are kept in the spool"
+            );
+            self.follow(&lost.redirect);
+            tokio::select! {
+                () = drain.cancelled() => return Ok(()),
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    fn target(&self) -> &UplinkConfig {
+        self.redirect.as_ref().unwrap_or(&self.config)
+    }
+
+    /// Goes where the master says next, and back to where the user says when that fails.
+    fn follow(&mut self, redirect: &str) {
+        self.redirect = None;
+        if redirect.is_empty() {
+            return;
+        }
+        match self.config.redirected(redirect) {
+            Ok(target) => self.redirect = Some(target),
+            Err(error) => tracing::warn!(
+                redirect,
+                error,
+                "the master names a place to go to that cannot be used"
+            ),
+        }
+    }
+
+    async fn session(&mut self, drain: &CancellationToken) -> SessionEnd {
+        let connected = tokio::select! {
+            () = drain.cancelled() => return SessionEnd::Drained,
+            connected = self.connect() => connected,
+        };
+        let (channel, mut control, welcome) = match connected {
+            Ok(connected) => connected,
+            Err(end) => return end,
+        };
+        tracing::info!(
+            master = self.target().url(),
+            software = welcome.software,
+            resolution_ms = welcome.resolution_ms,
+            "connected to the master"
+        );
+        self.ports.set_resolution(welcome.resolution_ms);
+        let limits = write_limits(&welcome.limits.unwrap_or_default());
+        self.journal.start_session(welcome.session_id, limits);
+        let compressed = self.target().is_compressed();
+        let journal = Arc::clone(&self.journal);
+        tokio::select! {
+            end = control.run(&mut self.ports, &journal, drain) => end,
+            status = ingest::run(channel.clone(), compressed, &journal, Purpose::Live) => {
+                SessionEnd::Lost(Lost::from_status(&status))
+            }
+            status = backfill(&channel, compressed, &journal) => {
+                SessionEnd::Lost(Lost::from_status(&status))
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<(Channel, Control, Welcome), SessionEnd> {
+        let target = self.target();
+        let lost = |status: &Status| SessionEnd::Lost(Lost::from_status(status));
+        let channel = target.endpoint().connect().await;
+        let channel = channel.map_err(|error| lost(&Status::unavailable(chain(&error))))?;
+        let opened = Control::open(channel.clone(), target.is_compressed(), &self.identity).await;
+        match opened.map_err(|status| lost(&status))? {
+            Greeting::Welcome(control, welcome) => Ok((channel, *control, welcome)),
+            Greeting::Refusal(refusal) => Err(control::refused(refusal)),
+        }
+    }
+}
+
+/// What was not delivered when the uplink ended.
+pub struct Remains(Arc<Journal>);
+
+impl Remains {
+    /// Writes it to this directory, or without one says how much is lost.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(&self, directory: Option<&Path>) -> std::io::Result<()> {
+        let frames = self.0.spool_state().frames;
+        let rejected = self.0.rejected_frames();
+        if rejected > 0 {
+            tracing::warn!(frames = rejected, "the master refused frames while the buddy ran");
+        }
+        match directory {
+            _ if frames == 0 => {}
+            Some(directory) => {
+                let frames = self.0.save(directory)?;
+                tracing::info!(frames, directory = %directory.display(), "what is not delivered waits in the spool");
+            }
+            None => tracing::warn!(
+                frames,
+                "rows that were not delivered are lost; --spool DIR keeps them"
+            ),
+        }
+        Ok(())
+    }
+}
+
+/// Keeps a backfill stream open while there is something for it; returns when the session has to
+/// end.
+async fn backfill(channel: &Channel, compressed: bool, journal: &Journal) -> Status {
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    loop {
+        let started = Instant::now();
+        let status = ingest::run(channel.clone(), compressed, journal, Purpose::Backfill).await;
+        match status.code() {
+            Code::Unauthenticated => return status,
+            Code::InvalidArgument | Code::ResourceExhausted => {
+                journal.cut_backfill(Some(status.message()));
+            }
+            _ => journal.cut_backfill(None),
+        }
+        if started.elapsed() > GOOD_SESSION {
+            backoff.reset();
+        }
+        tracing::debug!(%status, "the backfill stream ended");
+        sleep(backoff.next_wait()).await;
+    }
+}
+
+/// Frames fit both the limit and the credit, so that one frame never waits for all credit.
+fn write_limits(limits: &Limits) -> WriteLimits {
+    let ours = WriteLimits::default();
+    let or = |given: usize, ours: usize| if given == 0 { ours } else { given };
+    let bytes = |given: u64| usize::try_from(given).unwrap_or(usize::MAX);
+    let count = |given: u32| usize::try_from(given).unwrap_or(usize::MAX);
+    let frame = or(bytes(limits.max_frame_bytes), ours.frame_bytes);
+    let credit = or(bytes(limits.credit_bytes), ours.frame_bytes);
+    WriteLimits {
+        frame_bytes: ours.frame_bytes.min(frame).min(credit),
+        entities: if limits.max_entities == 0 { ours.entities } else { limits.max_entities },
+        labels: or(count(limits.max_labels), ours.labels),
+        label_bytes: or(count(limits.max_label_bytes), ours.label_bytes),
+    }
+}
+
+/// An error with its causes: transports hide what went wrong in the last of them.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

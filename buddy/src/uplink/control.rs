@@ -1,0 +1,305 @@
+//! The Control stream of one session: says who is there, tells of hosts and how they are, and takes
+//! assignments and settings.
+
+use std::{sync::Arc, time::Duration};
+
+use heapster_proto::v1::{
+    self, Assignment, AssignmentReply, FromBuddy, Goodbye, Heartbeat, Hello, Refusal, Role,
+    ToBuddy, Welcome, from_buddy, heapster_client::HeapsterClient, refusal, to_buddy,
+};
+use heapster_shared::{
+    SOFTWARE, Set,
+    host::Host,
+    tick::{Resolution, unix_ms},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming, codec::CompressionEncoding, transport::Channel};
+
+use super::{
+    Identity, Lost, SessionEnd, UplinkPorts, convert, inventory::Inventory, journal::Journal,
+};
+
+/// The master is to answer Hello within this time.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
+/// Messages that the connection has not taken yet.
+const QUEUED: usize = 16;
+
+/// An open Control stream.
+pub(super) struct Control {
+    outgoing: mpsc::Sender<FromBuddy>,
+    incoming: Streaming<ToBuddy>,
+    inventory: Inventory,
+    /// Chunks of an assignment that is not whole yet.
+    assigned: Vec<v1::Host>,
+}
+
+/// What the master answers to Hello.
+pub(super) enum Greeting {
+    Welcome(Box<Control>, Welcome),
+    Refusal(Refusal),
+}
+
+impl Control {
+    /// Opens the stream and says Hello.
+    pub(super) async fn open(
+        channel: Channel,
+        compressed: bool,
+        identity: &Identity,
+    ) -> Result<Greeting, Status> {
+        let mut client = HeapsterClient::new(channel).accept_compressed(CompressionEncoding::Zstd);
+        if compressed {
+            client = client.send_compressed(CompressionEncoding::Zstd);
+        }
+        let (outgoing, requests) = mpsc::channel(QUEUED);
+        let hello = from_buddy::Kind::Hello(hello(identity));
+        let sent = outgoing.send(FromBuddy { kind: Some(hello) }).await;
+        sent.map_err(|_| Status::internal("the stream ended before it began"))?;
+        let greeted = async {
+            let mut incoming = client.control(ReceiverStream::new(requests)).await?.into_inner();
+            let first = incoming.message().await?;
+            Ok::<_, Status>((incoming, first))
+        };
+        let (incoming, first) = timeout(ANSWER_WITHIN, greeted)
+            .await
+            .map_err(|_| Status::deadline_exceeded("the master did not answer Hello"))??;
+        match first.and_then(|message| message.kind) {
+            Some(to_buddy::Kind::Welcome(welcome)) => {
+                let inventory = Inventory::default();
+                let control = Self { outgoing, incoming, inventory, assigned: Vec::new() };
+                Ok(Greeting::Welcome(Box::new(control), welcome))
+            }
+            Some(to_buddy::Kind::Refusal(refusal)) => Ok(Greeting::Refusal(refusal)),
+            _ => Err(Status::internal("the master answered Hello with something else")),
+        }
+    }
+
+    /// Serves the stream until it ends, or until `drain` and all is delivered or out of time.
+    pub(super) async fn run(
+        &mut self,
+        ports: &mut UplinkPorts,
+        journal: &Journal,
+        drain: &CancellationToken,
+    ) -> SessionEnd {
+        match self.serve(ports, journal, drain).await {
+            Ok(end) => end,
+            Err(status) => SessionEnd::Lost(Lost::from_status(&status)),
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        ports: &mut UplinkPorts,
+        journal: &Journal,
+        drain: &CancellationToken,
+    ) -> Result<SessionEnd, Status> {
+        let mut heartbeat = interval(HEARTBEAT_EVERY);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let hosts = Arc::clone(&ports.listing.borrow_and_update().hosts);
+        let snapshot = self.inventory.snapshot(&hosts);
+        self.send_all(snapshot).await?;
+        self.send_health(ports).await?;
+        let drained = drained(journal, drain);
+        tokio::pin!(drained);
+        loop {
+            tokio::select! {
+                () = &mut drained => {
+                    self.goodbye().await;
+                    return Ok(SessionEnd::Drained);
+                }
+                message = self.incoming.message() => {
+                    let Some(message) = message? else {
+                        return Err(Status::unavailable("the master ended the stream"));
+                    };
+                    if let Some(end) = self.take(message, ports).await? {
+                        return Ok(end);
+                    }
+                }
+                _ = heartbeat.tick() => self.heartbeat(journal).await?,
+                Ok(()) = ports.listing.changed() => {
+                    let hosts = Arc::clone(&ports.listing.borrow_and_update().hosts);
+                    let change = self.inventory.change(&hosts);
+                    self.send_all(change).await?;
+                    self.send_health(ports).await?;
+                }
+                Ok(()) = ports.states.changed() => self.send_health(ports).await?,
+            }
+        }
+    }
+
+    async fn take(
+        &mut self,
+        message: ToBuddy,
+        ports: &UplinkPorts,
+    ) -> Result<Option<SessionEnd>, Status> {
+        match message.kind {
+            Some(to_buddy::Kind::SendSnapshot(_)) => {
+                let hosts = Arc::clone(&ports.listing.borrow().hosts);
+                let snapshot = self.inventory.snapshot(&hosts);
+                self.send_all(snapshot).await?;
+            }
+            Some(to_buddy::Kind::Assignment(assignment)) => {
+                self.take_assignment(assignment, ports).await?;
+            }
+            Some(to_buddy::Kind::Settings(settings)) => {
+                ports.set_resolution(settings.resolution_ms)
+            }
+            Some(to_buddy::Kind::Drain(drain)) => {
+                let wait = Duration::from_millis(u64::from(drain.deadline_ms.min(1_000)));
+                return Ok(Some(SessionEnd::Lost(Lost {
+                    reason: "the master asks to reconnect".to_owned(),
+                    retry_after: Some(wait),
+                    redirect: drain.redirect,
+                })));
+            }
+            Some(to_buddy::Kind::Refusal(refusal)) => return Ok(Some(refused(refusal))),
+            Some(to_buddy::Kind::Welcome(_)) | None => {}
+        }
+        Ok(None)
+    }
+
+    /// Polls exactly the assigned hosts from the chunk with `last` on.
+    async fn take_assignment(
+        &mut self,
+        assignment: Assignment,
+        ports: &UplinkPorts,
+    ) -> Result<(), Status> {
+        self.assigned.extend(assignment.hosts);
+        if !assignment.last {
+            return Ok(());
+        }
+        let hosts = std::mem::take(&mut self.assigned).into_iter().map(convert::assigned_host);
+        let hosts: Vec<Host> = hosts.collect();
+        let error = wrong_with(&hosts);
+        if error.is_none() {
+            ports.assignment.send_replace(Some(Arc::new(hosts)));
+        }
+        let reply = AssignmentReply {
+            version: assignment.version,
+            accepted: error.is_none(),
+            error: error.unwrap_or_default(),
+        };
+        self.send(from_buddy::Kind::AssignmentReply(reply)).await
+    }
+
+    async fn send_health(&mut self, ports: &mut UplinkPorts) -> Result<(), Status> {
+        let states = Arc::clone(&ports.states.borrow_and_update());
+        let health = self.inventory.host_health(&states);
+        self.send_all(health).await?;
+        let discoveries = ports.listing.borrow().states.clone();
+        match self.inventory.discovery_health(&discoveries) {
+            Some(health) => self.send(health).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn heartbeat(&self, journal: &Journal) -> Result<(), Status> {
+        let spool = journal.spool_state();
+        let heartbeat = Heartbeat {
+            unix_ms: u64::try_from(unix_ms()).unwrap_or(0),
+            spool_bytes: spool.bytes as u64,
+            spool_frames: spool.frames as u64,
+            dropped_frames: spool.dropped_frames,
+            oldest_unix_ms: u64::try_from(spool.oldest_unix_ms).unwrap_or(0),
+        };
+        self.send(from_buddy::Kind::Heartbeat(heartbeat)).await
+    }
+
+    /// Says goodbye, and waits a moment for the master to end the stream.
+    async fn goodbye(&mut self) {
+        let goodbye = Goodbye { reason: "the buddy was stopped".to_owned() };
+        if self.send(from_buddy::Kind::Goodbye(goodbye)).await.is_ok() {
+            let ended = async { while let Ok(Some(_)) = self.incoming.message().await {} };
+            let _ = timeout(Duration::from_secs(1), ended).await;
+        }
+    }
+
+    async fn send_all(&self, kinds: Vec<from_buddy::Kind>) -> Result<(), Status> {
+        for kind in kinds {
+            self.send(kind).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, kind: from_buddy::Kind) -> Result<(), Status> {
+        let sent = timeout(ANSWER_WITHIN, self.outgoing.send(FromBuddy { kind: Some(kind) }));
+        match sent.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Status::unavailable("the master ended the stream")),
+            Err(_) => Err(Status::deadline_exceeded("the master takes no messages")),
+        }
+    }
+}
+
+/// What a refusal means: some can be tried again.
+pub(super) fn refused(refusal: Refusal) -> SessionEnd {
+    let reason = format!("the master refuses: {}", refusal.message);
+    let elsewhere = refusal.code() == refusal::Code::NotOwner && !refusal.redirect.is_empty();
+    if refusal.retry_after_ms == 0 && !elsewhere {
+        return SessionEnd::Refused(reason);
+    }
+    let retry_after = Some(Duration::from_millis(u64::from(refusal.retry_after_ms)));
+    SessionEnd::Lost(Lost { reason, retry_after, redirect: refusal.redirect })
+}
+
+fn hello(identity: &Identity) -> Hello {
+    Hello {
+        versions: vec![heapster_proto::VERSION],
+        buddy_id: identity.buddy_id.clone(),
+        instance_id: identity.instance_id.to_string(),
+        cluster: identity.cluster.to_string(),
+        manager: identity.manager.clone(),
+        roles: vec![Role::Discovers.into(), Role::Polls.into()],
+        capabilities: Vec::new(),
+        software: SOFTWARE.to_owned(),
+        labels: std::collections::HashMap::new(),
+    }
+}
+
+fn wrong_with(hosts: &[Host]) -> Option<String> {
+    let mut ids = Set::default();
+    for host in hosts {
+        if host.id.is_empty() || host.name.is_empty() {
+            return Some("a host has no id or no name".to_owned());
+        }
+        if !ids.insert(&host.id) {
+            return Some(format!("the host {} is named twice", host.id));
+        }
+    }
+    None
+}
+
+/// When the buddy is to stop and all is delivered.
+async fn drained(journal: &Journal, drain: &CancellationToken) {
+    drain.cancelled().await;
+    let mut changes: watch::Receiver<()> = journal.changes();
+    while journal.spool_state().frames > 0 {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+impl UplinkPorts {
+    /// Takes over the resolution that the master wants, unless it was given here.
+    pub(super) fn set_resolution(&self, wanted_ms: u32) {
+        if self.resolution_is_fixed {
+            return;
+        }
+        match Resolution::new(Duration::from_millis(u64::from(wanted_ms))) {
+            Ok(resolution) => {
+                self.resolution.send_if_modified(|known| {
+                    let changed = *known != resolution;
+                    *known = resolution;
+                    changed
+                });
+            }
+            Err(error) => tracing::warn!(error, "the master wants a resolution that cannot be"),
+        }
+    }
+}
