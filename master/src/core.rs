@@ -1,0 +1,6 @@
+//! What the actors know and compute, without actors, clocks or sockets; time is an argument.
+
+pub mod aggregate;
+pub mod delivered;
+pub mod entities;
+pub mod inventory;
