@@ -201,7 +201,9 @@ impl SegmentReader {
             Ok(Purpose::Live) => StreamPurpose::Live,
             Ok(Purpose::Backfill) => StreamPurpose::Backfill,
             _ => {
-                return Err(DecodeError::Malformed("`purpose` is neither LIVE nor BACKFILL".into()));
+                return Err(DecodeError::Malformed(
+                    "`purpose` is neither LIVE nor BACKFILL".into(),
+                ));
             }
         };
         self.opened = true;
