@@ -20,7 +20,7 @@ use heapster_proto::v1::{
 use heapster_shared::tick::Resolution;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
     Request, Response, Status, Streaming,
     codec::CompressionEncoding,
@@ -55,6 +55,8 @@ pub struct Context {
     pub draining: CancellationToken,
     /// Cancelled when the streams are to end.
     pub closing: CancellationToken,
+    /// The Ingest streams that are open.
+    pub ingests: TaskTracker,
 }
 
 struct Service {
@@ -83,7 +85,7 @@ impl Heapster for Service {
     ) -> Result<Response<Self::IngestStream>, Status> {
         let (outbox, stream) = mpsc::channel(OUTBOX_BOUND);
         let context = Arc::clone(&self.context);
-        tokio::spawn(ingest::serve(context, request.into_inner(), outbox));
+        self.context.ingests.spawn(ingest::serve(context, request.into_inner(), outbox));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }

@@ -38,7 +38,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn serve(args: MasterArgs) -> anyhow::Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let master = Master::build(&args, Arbiters::start(threads), Vec::new())?;
+    let master = Master::build(&args, Arbiters::start(threads + 1), Vec::new())?;
     let stop = CancellationToken::new();
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

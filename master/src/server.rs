@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow};
 use futures::future::join_all;
 use heapster_shared::units::ByteSize;
 use tokio::{sync::mpsc, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
@@ -100,6 +100,7 @@ impl Master {
             resolution: args.resolution,
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
+            ingests: TaskTracker::new(),
         };
         Ok(Self { grpc, http: Some(http), context, supervisor, sinks, arbiters, failure })
     }
@@ -147,13 +148,12 @@ impl Master {
         };
         self.context.draining.cancel();
         drain(&self.supervisor, &self.sinks, Instant::now() + DRAIN_TIME).await;
-        if !server.is_finished() {
-            // The receipts of what the sinks have just written.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            self.context.closing.cancel();
-            if timeout(CLOSE_TIME, &mut server).await.is_err() {
-                server.abort();
-            }
+        // The receipts of what the sinks have just written.
+        self.context.ingests.close();
+        let _ = timeout(CLOSE_TIME, self.context.ingests.wait()).await;
+        self.context.closing.cancel();
+        if !server.is_finished() && timeout(CLOSE_TIME, &mut server).await.is_err() {
+            server.abort();
         }
         self.arbiters.stop();
         end

@@ -1,6 +1,6 @@
 //! The master as a buddy meets it: handshake, delivery, limits, failures.
 
-#![allow(unreachable_pub)] // the harness is a module of this program alone
+#![allow(clippy::unwrap_used, unreachable_pub)] // the harness is a module of these tests alone
 
 #[path = "session/frames.rs"]
 mod frames;

@@ -16,6 +16,8 @@ mod members;
 mod messages;
 mod report;
 mod sums;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{

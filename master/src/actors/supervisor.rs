@@ -10,6 +10,8 @@
 //!   [`Intensity`] allows: a person has to look, and the buddies keep what they have.
 
 mod children;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -43,7 +45,7 @@ pub const MAILBOX_BOUND: usize = 256;
 /// What the supervisor makes its children of.
 #[derive(Debug)]
 pub struct SupervisorConfig {
-    /// Arbiters for the clusters; the router takes the first.
+    /// At least one: the first is the supervisor's and the router's, the others the clusters'.
     pub arbiters: Vec<ArbiterHandle>,
     /// The distance between ticks.
     pub resolution: Resolution,

@@ -124,8 +124,12 @@ impl Stream {
 
     async fn next(&self, inbound: &mut Streaming<Frame>) -> Result<Option<Frame>, Status> {
         let Some(segment) = &self.segment else {
-            let first = timeout(FIRST_MESSAGE, inbound.message()).await;
-            return first.unwrap_or_else(|_| Err(Status::deadline_exceeded("no Open came")));
+            return tokio::select! {
+                () = self.context.draining.cancelled() => Err(unavailable()),
+                first = timeout(FIRST_MESSAGE, inbound.message()) => {
+                    first.unwrap_or_else(|_| Err(Status::deadline_exceeded("no Open came")))
+                }
+            };
         };
         tokio::select! {
             biased;

@@ -153,10 +153,12 @@ fn with_depth(statuses: &mut [ActorStatus], depth: usize) {
     }
 }
 
-/// The arbiter of a cluster: the same for the same name.
+/// The arbiter of a cluster: the same for the same name, and where there are several not the
+/// router's, which all clusters wait for.
 pub(super) fn arbiter_of(name: &str, arbiters: &[ArbiterHandle]) -> ArbiterHandle {
+    let own = if arbiters.len() > 1 { &arbiters[1..] } else { arbiters };
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(name);
-    let count = u64::try_from(arbiters.len()).unwrap_or(1).max(1);
+    let count = u64::try_from(own.len()).unwrap_or(1).max(1);
     let index = usize::try_from(hash % count).unwrap_or(0);
-    arbiters[index].clone()
+    own[index].clone()
 }

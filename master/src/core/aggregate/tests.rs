@@ -119,7 +119,7 @@ fn a_row_counts_once_and_the_newest_wins() {
     let mut bench = Bench::new(&["x"]);
     let first = bench.row(Level::Pod, "a", "web", 100, Some(10));
     let newer = bench.row(Level::Pod, "a", "web", 90, Some(11));
-    bench.add(TICK, &[first.clone()]);
+    bench.add(TICK, std::slice::from_ref(&first));
     bench.add(TICK, &[first, newer]);
     bench.aggregator.end(TICK, "x", TICK.0);
     assert_eq!(show(&bench.close(TICK.0)[0]), ["ns/a: 90, 11", "cluster/lab: 90, 11"]);
