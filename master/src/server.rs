@@ -199,3 +199,18 @@ fn warn_of_plain_text(address: SocketAddr) {
         warn!(%address, "buddies are served in plain text: anybody on the way can read and change what they send");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_said_with_what_to_do() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = bind(address, "buddies", "--grpc-listen").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot listen on {address} for buddies: ")), "{error}");
+        assert!(error.contains("another program has the port"), "{error}");
+        assert!(error.ends_with("--grpc-listen"), "{error}");
+    }
+}

@@ -193,6 +193,9 @@ fn a_sink_that_is_down_costs_nothing_but_time() {
         let mut again = buddy.stream(0).await;
         again.send(1, container(1)).await;
         assert_eq!(again.answered(1).await.outcome(), Answer::Delivered);
+        assert_eq!(bench.required.rows().len(), 1);
+        eventually("the other sink has it", async || !bench.optional.rows().is_empty()).await;
+        assert_eq!(bench.optional.rows().len(), 1, "it has it once");
 
         bench.required.set(Mode::Settle(Outcome::Rejected { reason: "too old".into() }));
         again.send(2, container(2)).await;

@@ -275,9 +275,9 @@ impl Handler<ResolveDefinitions> for Cluster {
 }
 
 impl Handler<SubmitRows> for Cluster {
-    type Result = ();
+    type Result = bool;
 
-    fn handle(&mut self, submit: SubmitRows, _: &mut Self::Context) {
+    fn handle(&mut self, submit: SubmitRows, _: &mut Self::Context) -> bool {
         let now_ms = unix_ms();
         let rows = RowBatch {
             cluster: Arc::clone(&self.config.name),
@@ -290,22 +290,23 @@ impl Handler<SubmitRows> for Cluster {
         self.counts.rows = self.counts.rows.saturating_add(count(rows.row_count()));
         self.counts.rejected_rows = self.counts.rejected_rows.saturating_add(count(submit.refused));
         if rows.blocks.is_empty() {
-            return submit.ticket.settle(Outcome::Delivered);
+            submit.ticket.settle(Outcome::Delivered);
+            return true;
         }
         self.count(&rows);
         self.entities.saw(&rows.blocks, now_ms);
         self.aggregator.add(rows.tick, &rows.blocks, now_ms);
-        self.config.router.route(Payload::Rows(Arc::new(rows)), submit.ticket, false);
+        self.config.router.route(Payload::Rows(Arc::new(rows)), submit.ticket, submit.required_only)
     }
 }
 
 impl Handler<SubmitEvents> for Cluster {
-    type Result = ();
+    type Result = bool;
 
-    fn handle(&mut self, submit: SubmitEvents, _: &mut Self::Context) {
+    fn handle(&mut self, submit: SubmitEvents, _: &mut Self::Context) -> bool {
         let cluster = Arc::clone(&self.config.name);
         let events = Arc::new(EventBatch { cluster, events: submit.events });
-        self.config.router.route(Payload::Events(events), submit.ticket, false);
+        self.config.router.route(Payload::Events(events), submit.ticket, submit.required_only)
     }
 }
 

@@ -21,13 +21,37 @@ pub struct Ledger {
 struct State {
     delivered: Delivered,
     pending: Set<u64>,
+    /// Those that the sinks were offered, whatever became of them.
+    handed: Delivered,
+}
+
+/// What a frame is to the ledger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// Delivered or pending: it is not to be routed.
+    Known,
+    /// No sink has seen it.
+    New,
+    /// A required sink could not take it before; the other sinks have had their turn.
+    Again,
 }
 
 impl Ledger {
-    /// Whether a frame is new, and to be routed; it is pending from then on.
-    pub fn admit(&self, sequence: u64) -> bool {
+    /// Whether a frame is to be routed, and to whom; it is pending from then on.
+    pub fn admit(&self, sequence: u64) -> Admission {
         let mut state = self.lock();
-        !state.delivered.contains(sequence) && state.pending.insert(sequence)
+        if state.delivered.contains(sequence) || !state.pending.insert(sequence) {
+            Admission::Known
+        } else if state.handed.contains(sequence) {
+            Admission::Again
+        } else {
+            Admission::New
+        }
+    }
+
+    /// A frame was handed to the sinks.
+    pub fn handed(&self, sequence: u64) {
+        self.lock().handed.insert(sequence);
     }
 
     /// A pending frame is settled: for good, or to be sent again.
@@ -77,23 +101,26 @@ mod tests {
     #[tokio::test]
     async fn a_frame_is_routed_once_and_answered_each_time() {
         let ledger = Arc::new(Ledger::default());
-        assert!(ledger.admit(1));
-        assert!(!ledger.admit(1), "it is pending");
+        assert_eq!(ledger.admit(1), Admission::New);
+        assert_eq!(ledger.admit(1), Admission::Known, "it is pending");
         let waiter = Arc::clone(&ledger);
         let outcome = tokio::spawn(async move { waiter.outcome(1).await });
         ledger.settle(1, true);
         assert!(outcome.await.unwrap());
-        assert!(!ledger.admit(1), "it is delivered");
+        assert_eq!(ledger.admit(1), Admission::Known, "it is delivered");
         assert_eq!(ledger.last_delivered(), 1);
     }
 
-    /// What no sink took may come again.
+    /// What a required sink could not take comes again, and only that sink is to have it.
     #[tokio::test]
     async fn a_frame_to_be_sent_again_is_new_again() {
         let ledger = Ledger::default();
-        assert!(ledger.admit(1));
+        assert_eq!(ledger.admit(1), Admission::New);
         ledger.settle(1, false);
         assert!(!ledger.outcome(1).await);
-        assert!(ledger.admit(1));
+        assert_eq!(ledger.admit(1), Admission::New, "it was not handed to anybody");
+        ledger.handed(1);
+        ledger.settle(1, false);
+        assert_eq!(ledger.admit(1), Admission::Again);
     }
 }

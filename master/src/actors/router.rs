@@ -194,17 +194,17 @@ impl RouterSlot {
         self.0.load().as_ref().map_or(0, |mailbox| mailbox.depth())
     }
 
-    /// Routes a payload. Where that is not possible now, the ticket says so.
-    pub fn route(&self, payload: Payload, ticket: Ticket, required_only: bool) {
+    /// Routes a payload; whether the router has it. Where it has not, the ticket says so.
+    pub fn route(&self, payload: Payload, ticket: Ticket, required_only: bool) -> bool {
         let route = Route { payload, ticket, required_only };
         let mailbox = self.0.load();
         let refused = match mailbox.as_ref() {
             Some(mailbox) => mailbox.post(route).err().map(SendError::into_inner),
             None => Some(route),
         };
-        if let Some(route) = refused {
-            route.ticket.settle(Outcome::Retry { reason: "the router is busy".to_owned() });
-        }
+        let Some(route) = refused else { return true };
+        route.ticket.settle(Outcome::Retry { reason: "the router is busy".to_owned() });
+        false
     }
 }
 

@@ -256,5 +256,4 @@ fn sum_definition(level: Level, name: &str, uid: &str) -> Definition {
 }
 
 #[cfg(test)]
-#[path = "aggregate/tests.rs"]
 mod tests;

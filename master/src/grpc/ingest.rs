@@ -27,7 +27,7 @@ use crate::{
     actors::{
         buddy::BuddyRecord,
         cluster::{Cluster, EndRound, FindSession, Found, SubmitEvents, SubmitRows},
-        ledger::Ledger,
+        ledger::{Admission, Ledger},
         mailbox::Mailbox,
         session::{OpenStream, StreamPurpose, StreamToken},
         supervisor::FindCluster,
@@ -240,35 +240,46 @@ impl Segment {
         let (ledger, record) = (Arc::clone(&self.ledger), Arc::clone(&self.record));
         let mut entry =
             Entry { sequence, bytes, fate: Fate::Free, refused: Vec::new(), reason: "" };
-        if !ledger.admit(sequence) {
+        let admission = ledger.admit(sequence);
+        if admission == Admission::Known {
             entry.fate = Fate::Known { ledger };
             return Ok(entry);
         }
+        let required_only = admission == Admission::Again;
         let (ticket, outcome) = Ticket::new();
-        entry.fate = Fate::New { outcome, ledger, record };
+        entry.fate = Fate::New { outcome, ledger: Arc::clone(&ledger), record };
         // Where the cluster is gone, the ticket is dropped, and the frame is to be sent again.
-        let gone = match content {
+        let handed = match content {
             Content::Rows(rows) => {
                 let (tick, refused) = (rows.tick, rows.refused.len());
                 entry.refused = rows.refused;
                 entry.reason = rows.reason;
-                let submit = SubmitRows { tick, blocks: rows.blocks, refused, ticket };
-                self.cluster.ask(submit).await.is_err()
+                let submit =
+                    SubmitRows { tick, blocks: rows.blocks, refused, required_only, ticket };
+                self.cluster.ask(submit).await
             }
             Content::Events(events) => {
-                self.cluster.ask(SubmitEvents { events, ticket }).await.is_err()
+                self.cluster.ask(SubmitEvents { events, required_only, ticket }).await
             }
             Content::RoundEnd(tick) => {
                 let buddy_id = self.record.identity.buddy_id.clone();
-                let gone = self.cluster.ask(EndRound { buddy_id, tick }).await.is_err();
+                let ended = self.cluster.ask(EndRound { buddy_id, tick }).await;
                 ticket.settle(Outcome::Delivered);
-                gone
+                ended.map(|()| true)
             }
             Content::Unknown | Content::Open(_) | Content::Define(_) => {
                 ticket.settle(Outcome::Delivered);
-                false
+                Ok(true)
             }
         };
-        if gone { Err(unavailable()) } else { Ok(entry) }
+        match handed {
+            Ok(true) => ledger.handed(sequence),
+            Ok(false) => {}
+            Err(_) => {
+                ledger.settle(sequence, false);
+                return Err(unavailable());
+            }
+        }
+        Ok(entry)
     }
 }

@@ -102,9 +102,9 @@ pub struct Resolved {
     pub layouts: Vec<Arc<Layout>>,
 }
 
-/// Rows that a buddy measured.
+/// Rows that a buddy measured; answered with whether the router has them.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub struct SubmitRows {
     /// The tick that they were taken for.
     pub tick: Tick,
@@ -112,16 +112,20 @@ pub struct SubmitRows {
     pub blocks: Vec<Block>,
     /// How many more were refused.
     pub refused: usize,
+    /// Whether only required sinks are to have it: the others had it before.
+    pub required_only: bool,
     /// The way back to the stream.
     pub ticket: Ticket,
 }
 
-/// Events that a buddy reported.
+/// Events that a buddy reported; answered with whether the router has them.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub struct SubmitEvents {
     /// The events.
     pub events: Vec<Event>,
+    /// Whether only required sinks are to have it: the others had it before.
+    pub required_only: bool,
     /// The way back to the stream.
     pub ticket: Ticket,
 }
