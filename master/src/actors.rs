@@ -1,5 +1,7 @@
 //! The actors: thin shells round `core`, each owning its state. See `ARCHITECTURE.md` for the tree.
 
+pub mod sink;
+
 use std::{marker::PhantomData, time::Instant};
 
 use actix::Message;
