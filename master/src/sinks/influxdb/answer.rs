@@ -79,7 +79,12 @@ impl Answer {
                 "{place} cannot take samples now: {}: {}",
                 self.status, self.says
             )),
-            _ => self.permanent(target),
+            300..=399 => self.transient(format!(
+                "{place} has moved ({}); give the address that it redirects to",
+                self.status
+            )),
+            // Only 400, 413 and 422 speak of the samples; all else can be put right while they wait.
+            _ => self.transient(format!("{place} refuses: {}: {}", self.status, self.says)),
         }
     }
 
@@ -88,8 +93,7 @@ impl Answer {
     }
 
     fn permanent(&self, target: &Target) -> SinkError {
-        let message =
-            format!("{} refuses the request: {}: {}", target.place(), self.status, self.says);
+        let message = format!("{} refuses samples: {}: {}", target.place(), self.status, self.says);
         SinkError::Permanent { message }
     }
 }

@@ -21,6 +21,13 @@ pub(super) struct LineEnd {
     pub(super) samples: u32,
 }
 
+impl Body {
+    /// An empty body that can take this many bytes, and a long line more, without moving.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Self { text: Vec::with_capacity(bytes + 4096), lines: Vec::new() }
+    }
+}
+
 /// Some lines of a body: what one request carries.
 #[derive(Clone, Debug)]
 pub(super) struct Part {

@@ -33,6 +33,8 @@ pub(super) struct Encoder {
     schema: Schema,
     cluster_name: Option<String>,
     body_bytes: usize,
+    /// Size of the newest body: the next one is likely to need as much.
+    room: usize,
     tags: WeakCache<Entity, Box<[u8]>>,
     plans: WeakCache<Layout, Arc<Plan>>,
 }
@@ -51,7 +53,7 @@ impl Encoder {
     /// unless it is given another name.
     pub(super) fn new(schema: Schema, cluster_name: Option<String>, body_bytes: usize) -> Self {
         let (tags, plans) = (WeakCache::default(), WeakCache::default());
-        Self { schema, cluster_name, body_bytes, tags, plans }
+        Self { schema, cluster_name, body_bytes, room: 0, tags, plans }
     }
 
     /// The lines of some batches.
@@ -60,7 +62,7 @@ impl Encoder {
         batches: impl IntoIterator<Item = &'a RowBatch>,
     ) -> Encoded {
         let mut encoded = Encoded::default();
-        let mut body = Body::default();
+        let mut body = Body::with_room(self.room);
         for batch in batches {
             let cluster = self.cluster_name.as_deref().unwrap_or(&batch.cluster);
             for block in &batch.blocks {
@@ -71,12 +73,15 @@ impl Encoder {
                     let tags = self.tags.get(&row.head.entity, |entity| prefix(entity, cluster));
                     encoded.infinite += encode_row(&row, plan, tags, &mut body);
                     if body.text.len() >= self.body_bytes {
-                        encoded.bodies.push(std::mem::take(&mut body));
+                        self.room = body.text.len();
+                        let next = Body::with_room(self.room);
+                        encoded.bodies.push(std::mem::replace(&mut body, next));
                     }
                 }
             }
         }
         if !body.lines.is_empty() {
+            self.room = self.room.max(body.text.len());
             encoded.bodies.push(body);
         }
         encoded
