@@ -118,7 +118,8 @@ async fn a_hung_peer_holds_nobody() {
         peer.set(Mode::Accept).await;
         let status = until(&hung, |status| status.queue_bytes == 0).await;
         assert_eq!(status.delivered + status.dropped, offered);
-        assert_eq!(peer.samples(), status.delivered);
+        // A write that the peer took just after its timeout is written again.
+        assert!(peer.samples() >= status.delivered, "{status:?}");
     }
 }
 

@@ -129,10 +129,12 @@ impl LogFile {
             }
             Mode::Refuse => fs::remove_dir(self.path()).unwrap(),
             Mode::Hang => {
-                // Lets the writer that waits for a reader go; what it writes is lost.
-                let pipe = OpenOptions::new().read(true).write(true).open(self.path()).unwrap();
-                fs::remove_file(self.path()).unwrap();
-                drop(pipe);
+                // Out of the way first, so that no other write finds it. Then the one that waits for
+                // a reader may go; what it writes is lost.
+                let pipe = self.folder.path().join("pipe");
+                fs::rename(self.path(), &pipe).unwrap();
+                drop(OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
+                fs::remove_file(&pipe).unwrap();
             }
         }
     }
