@@ -1,7 +1,7 @@
 //! The actor of one sink: queues, batches, tries again, and never makes anybody wait.
 //!
 //! - Owns: the queue of its sink, the attempts under way, the counters (kept over restarts).
-//! - Receives: [`Offer`], `Observe<SinkStatus>`, [`Drain`].
+//! - Receives: [`Offer`](super::Offer), `Observe<SinkStatus>`, [`Drain`](super::Drain).
 //! - Sends: nothing; it settles the [`Ticket`](crate::delivery::Ticket)s of what it was offered.
 //! - Mailbox: [`SinkActor::MAILBOX`] messages. No handler waits for the sink, so it stays empty.
 //! - When full: the queue of payloads is bounded in bytes and follows [`FullPolicy`].
@@ -9,6 +9,7 @@
 //!   ticket counts as dropped. Attempts under way are called off.
 
 mod attempt;
+mod handlers;
 mod ledger;
 mod queue;
 
@@ -17,10 +18,7 @@ use std::{
     time::Duration,
 };
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult,
-    ResponseFuture, SpawnHandle, WrapFuture,
-};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
 use heapster_shared::{Map, backoff::Backoff};
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
@@ -29,9 +27,8 @@ use self::{
     ledger::Ledger,
     queue::{Entry, Queue},
 };
-use super::{Drain, Observe, Offer};
 use crate::{
-    delivery::{Outcome, Payload},
+    delivery::Outcome,
     sinks::{Configured, SinkError, Written},
     status::SinkStatus,
 };
@@ -170,7 +167,7 @@ impl SinkActor {
             let mut ledger = self.ledger();
             ledger.delivered += written.delivered;
             ledger.rejected += written.rejected;
-            written.rejected == 0 && ledger.succeeded()
+            ledger.succeeded()
         };
         if recovered {
             tracing::info!(sink = self.configured.name, "sink works again");
@@ -194,12 +191,15 @@ impl SinkActor {
         self.not_before = self.not_before.max(now + retry_after.unwrap_or_default());
         self.queue.give_back(batch, false);
         self.ledger().retries += 1;
-        if self.ledger().failed(message) {
-            tracing::warn!(
-                sink = self.configured.name,
-                error = message,
-                "write failed, trying again"
-            );
+        let told = {
+            let mut ledger = self.ledger();
+            let told = ledger.failed(message);
+            ledger.in_trouble |= told;
+            told
+        };
+        if told {
+            let sink = &self.configured.name;
+            tracing::warn!(sink, error = message, "write failed, trying again");
         }
     }
 
@@ -322,65 +322,5 @@ impl Drop for SinkActor {
         if !left.is_empty() {
             self.give_up_waiting(left, "it failed before it could write this");
         }
-    }
-}
-
-impl Handler<Offer> for SinkActor {
-    type Result = ();
-
-    fn handle(&mut self, offer: Offer, context: &mut Self::Context) {
-        let events = matches!(offer.payload, Payload::Events(_));
-        if events && !self.configured.sink.takes_events() {
-            settle(
-                vec![Entry::new(offer.payload, offer.ticket, Instant::now())],
-                &Outcome::Delivered,
-            );
-            return;
-        }
-        let entry = Entry::new(offer.payload, offer.ticket, Instant::now());
-        self.ledger().accepted += entry.samples;
-        if self.draining.is_some() {
-            self.give_up_waiting(vec![entry], "it is stopping");
-            return;
-        }
-        let gone = self.queue.push(entry);
-        if !gone.is_empty() {
-            let why = match self.full_policy() {
-                FullPolicy::DropOldest => "queue is full: its oldest samples are dropped",
-                FullPolicy::GiveBackOldest => "queue is full: its oldest samples are given back",
-            };
-            if self.ledger().failed(why) {
-                let limit = self.configured.options.queue_bytes.to_string();
-                tracing::warn!(sink = self.configured.name, limit, "{why}");
-            }
-            self.give_up_waiting(gone, why);
-        }
-        self.pump(context);
-    }
-}
-
-impl Handler<Observe<SinkStatus>> for SinkActor {
-    type Result = MessageResult<Observe<SinkStatus>>;
-
-    fn handle(&mut self, _: Observe<SinkStatus>, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.status())
-    }
-}
-
-impl Handler<Drain> for SinkActor {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, drain: Drain, context: &mut Self::Context) -> Self::Result {
-        let (sender, ended) = oneshot::channel();
-        self.draining.get_or_insert_default().push(sender);
-        let left = drain.deadline.saturating_duration_since(std::time::Instant::now());
-        context.run_later(left, Self::finish);
-        // A peer that was resting gets one more chance at once.
-        self.not_before = Instant::now();
-        self.pump(context);
-        Box::pin(async move {
-            // When the actor ends in any other way, that is an end too.
-            let _ = ended.await;
-        })
     }
 }
