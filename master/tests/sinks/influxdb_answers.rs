@@ -29,9 +29,15 @@ fn lines(request: &FakeRequest) -> usize {
 /// to, all with the token.
 #[actix::test]
 async fn a_bucket_is_made_and_written_to() {
-    let server = FakeHttp::start(|request| match (&*request.method, &*request.target) {
+    bucket_is_made(200, r#"{"links":{"self":"/api/v2/buckets"},"buckets":[]}"#).await;
+    bucket_is_made(404, r#"{"code":"not found","message":"bucket \"pods\" not found"}"#).await;
+}
+
+/// With this answer to the question for the bucket, which is not there.
+async fn bucket_is_made(status: u16, absent: &'static str) {
+    let server = FakeHttp::start(move |request| match (&*request.method, &*request.target) {
         ("GET", target) if target.starts_with("/api/v2/buckets?") => {
-            FakeReply::body(200, r#"{"links":{"self":"/api/v2/buckets"},"buckets":[]}"#)
+            FakeReply::body(status, absent)
         }
         ("GET", "/api/v2/orgs?org=my+ops") => {
             FakeReply::body(200, r#"{"orgs":[{"id":"00f1","name":"my ops"}]}"#)

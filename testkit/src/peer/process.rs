@@ -256,3 +256,34 @@ pub fn http_client() -> Result<reqwest::Client, PeerError> {
         .build()
         .map_err(|error| failed(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever runs the tests on a fresh machine reads what to install.
+    #[tokio::test]
+    async fn a_missing_program_names_its_package() {
+        let program = Program {
+            name: "heapster-no-such-program",
+            package: "no-such-package",
+            arguments: Vec::new(),
+            ready_url: String::new(),
+        };
+        let mut process = Process::new(program, tempfile::tempdir().unwrap());
+        let error = process.start().await.unwrap_err();
+        assert!(error.is_missing());
+        assert_eq!(
+            error.to_string(),
+            "the program `heapster-no-such-program` is not installed; on Debian: apt-get install \
+             no-such-package"
+        );
+    }
+
+    #[test]
+    fn ports_are_free_and_differ() {
+        let [first, second] = free_ports().unwrap();
+        assert_ne!(first, second);
+        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, first)).is_ok());
+    }
+}

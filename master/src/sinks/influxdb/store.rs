@@ -106,10 +106,13 @@ async fn query(client: &Client, statement: &str) -> Result<Option<QueryAnswer>, 
 async fn prepare_bucket(client: &Client, org: &str, bucket: &str) -> Result<(), SinkError> {
     let request = client.request(Method::GET, "/api/v2/buckets").query(&[("name", bucket)]);
     let request = if org.is_empty() { request } else { request.query(&[("org", org)]) };
-    match ask::<Buckets>(client, request).await? {
-        Some(found) if found.buckets.is_empty() => create_bucket(client, org, bucket).await,
-        _ => Ok(()),
+    let found = ask::<Buckets>(client, request).await?;
+    if found.is_some_and(|found| !found.buckets.is_empty()) {
+        return Ok(());
     }
+    // An absent bucket is an empty list or a 404. A token that may not look cannot create either,
+    // and is told so without harm.
+    create_bucket(client, org, bucket).await
 }
 
 async fn create_bucket(client: &Client, org: &str, bucket: &str) -> Result<(), SinkError> {
@@ -142,6 +145,7 @@ async fn ask<T: DeserializeOwned>(
         | StatusCode::FORBIDDEN
         | StatusCode::NOT_FOUND
         | StatusCode::METHOD_NOT_ALLOWED
+        | StatusCode::CONFLICT
         | StatusCode::UNPROCESSABLE_ENTITY => {
             tracing::debug!(
                 peer = %client.target.place(),
