@@ -118,3 +118,30 @@ fn put_blocking(path: Option<&PathBuf>, bytes: &[u8]) -> io::Result<()> {
     };
     OpenOptions::new().create(true).append(true).open(path)?.write_all(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sink(path: Option<&str>) -> LogSink {
+        let path = path.map(PathBuf::from);
+        LogSink { format: Format::Text, path, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// `heapster ... | head` ends the reader: trying again would never help.
+    #[test]
+    fn a_reader_that_has_gone_is_no_reason_to_try_again() {
+        let gone = sink(None).judge(&io::ErrorKind::BrokenPipe.into());
+        let SinkError::Permanent { message } = gone else { panic!("{gone:?}") };
+        assert!(message.contains("standard output"), "{message}");
+        let full = sink(Some("/x/y.log")).judge(&io::ErrorKind::StorageFull.into());
+        let SinkError::Transient { message, .. } = full else { panic!("{full:?}") };
+        assert!(message.contains("/x/y.log"), "{message}");
+    }
+
+    #[test]
+    fn an_unknown_format_lists_the_known_ones() {
+        let error = build("log?format=xml".parse().unwrap()).err().unwrap().to_string();
+        assert!(error.contains("`text`") && error.contains("`json`"), "{error}");
+    }
+}
