@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::process::{PeerError, Process, Program, free_ports};
+use super::process::{PeerError, Process, Program};
 
 /// A running etcd with a single member.
 #[derive(Debug)]
@@ -32,27 +32,26 @@ impl Etcd {
     /// # Errors
     /// When its program is missing, or it is not ready in time.
     pub async fn start_with(options: EtcdOptions) -> Result<Self, PeerError> {
-        let folder = tempfile::tempdir()?;
-        let [port, peer_port] = free_ports()?;
-        let (client, peer) =
-            (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer_port}"));
-        let program = Program {
-            name: "etcd",
-            package: "etcd-server",
-            arguments: vec![
-                "--name=one".into(),
-                format!("--data-dir={}", folder.path().join("data").display()),
-                format!("--listen-client-urls={client}"),
-                format!("--advertise-client-urls={client}"),
-                format!("--listen-peer-urls={peer}"),
-                format!("--initial-advertise-peer-urls={peer}"),
-                format!("--initial-cluster=one={peer}"),
-                format!("--enable-v2={}", options.v2),
-            ],
-            ready_url: format!("{client}/health"),
-        };
-        let mut process = Process::new(program, folder);
-        process.start().await?;
+        let (process, port) = Process::launch(|folder, [port, peer_port]| {
+            let (client, peer) =
+                (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer_port}"));
+            Ok(Program {
+                name: "etcd",
+                package: "etcd-server",
+                arguments: vec![
+                    "--name=one".into(),
+                    format!("--data-dir={}", folder.join("data").display()),
+                    format!("--listen-client-urls={client}"),
+                    format!("--advertise-client-urls={client}"),
+                    format!("--listen-peer-urls={peer}"),
+                    format!("--initial-advertise-peer-urls={peer}"),
+                    format!("--initial-cluster=one={peer}"),
+                    format!("--enable-v2={}", options.v2),
+                ],
+                ready_url: format!("{client}/health"),
+            })
+        })
+        .await?;
         Ok(Self { process, port })
     }
 

@@ -15,7 +15,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use super::process::PeerError;
+use super::process::{PeerError, free_ports};
 
 /// A request that came.
 #[derive(Clone, Debug)]
@@ -78,7 +78,8 @@ impl FakeHttp {
     pub async fn start(
         respond: impl Fn(&FakeRequest) -> FakeReply + Send + Sync + 'static,
     ) -> Result<Self, PeerError> {
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let [port] = free_ports()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut server =
             Self { address, respond: Arc::new(respond), requests: Arc::default(), server: None };
         server.restart().await?;
@@ -91,7 +92,6 @@ impl FakeHttp {
     /// When the port was taken by somebody else.
     pub async fn restart(&mut self) -> Result<(), PeerError> {
         let listener = TcpListener::bind(self.address).await?;
-        self.address = listener.local_addr()?;
         let (respond, requests) = (Arc::clone(&self.respond), Arc::clone(&self.requests));
         self.server = Some(tokio::spawn(serve(listener, respond, requests)).abort_handle());
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::process::{PeerError, Process, Program, free_ports, http_client};
+use super::process::{PeerError, Process, Program, http_client};
 
 /// A running InfluxDB.
 #[derive(Debug)]
@@ -34,19 +34,20 @@ impl Influxdb {
     /// # Errors
     /// When its program is missing, or it is not ready in time.
     pub async fn start_with(options: InfluxdbOptions) -> Result<Self, PeerError> {
-        let folder = tempfile::tempdir()?;
-        let [port, rpc_port] = free_ports()?;
-        let path = folder.path().join("influxdb.conf");
-        let config = config(&folder.path().display().to_string(), port, rpc_port, &options);
-        std::fs::write(&path, config)?;
-        let program = Program {
-            name: "influxd",
-            package: "influxdb",
-            arguments: vec!["-config".into(), path.display().to_string()],
-            ready_url: format!("http://127.0.0.1:{port}/ping"),
-        };
-        let mut influxdb = Self { process: Process::new(program, folder), port, account: None };
-        influxdb.process.start().await?;
+        let with_auth = options.account.is_some();
+        let (process, port) = Process::launch(|folder, [port, rpc_port]| {
+            let path = folder.join("influxdb.conf");
+            let text = config(&folder.display().to_string(), port, rpc_port, with_auth);
+            std::fs::write(&path, text)?;
+            Ok(Program {
+                name: "influxd",
+                package: "influxdb",
+                arguments: vec!["-config".into(), path.display().to_string()],
+                ready_url: format!("http://127.0.0.1:{port}/ping"),
+            })
+        })
+        .await?;
+        let mut influxdb = Self { process, port, account: None };
         if let Some((name, password)) = options.account {
             // The first statement needs no account when it creates the administrator.
             let statement =
@@ -102,8 +103,7 @@ impl DerefMut for Influxdb {
     }
 }
 
-fn config(folder: &str, port: u16, rpc_port: u16, options: &InfluxdbOptions) -> String {
-    let auth = options.account.is_some();
+fn config(folder: &str, port: u16, rpc_port: u16, with_auth: bool) -> String {
     format!(
         r#"
 reporting-disabled = true
@@ -122,7 +122,7 @@ bind-address = "127.0.0.1:{rpc_port}"
   enabled = false
 [http]
   bind-address = "127.0.0.1:{port}"
-  auth-enabled = {auth}
+  auth-enabled = {with_auth}
   log-enabled = false
 "#
     )

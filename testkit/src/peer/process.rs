@@ -60,6 +60,13 @@ impl From<io::Error> for PeerError {
     }
 }
 
+/// Where ports for peers are looked for.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+/// Ports that are tried before there seems to be none.
+const MOST_TRIES: usize = 100;
+/// Times that a program is started with other ports, when it ends at once.
+const MOST_STARTS: usize = 5;
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
@@ -79,8 +86,28 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) fn new(program: Program, folder: TempDir) -> Self {
-        Self { program, folder, child: None }
+    /// Starts a program that is told its folder and two ports. A port that was free may be taken
+    /// by the time the program asks for it: then it is started with others.
+    pub(super) async fn launch(
+        program: impl Fn(&Path, [u16; 2]) -> Result<Program, PeerError>,
+    ) -> Result<(Self, u16), PeerError> {
+        let mut starts = 0;
+        loop {
+            let folder = tempfile::tempdir()?;
+            let ports = free_ports()?;
+            let program = program(folder.path(), ports)?;
+            let mut process = Self { program, folder, child: None };
+            starts += 1;
+            match process.start().await {
+                Ok(()) => return Ok((process, ports[0])),
+                Err(PeerError::Failed(_)) if process.has_ended() && starts < MOST_STARTS => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))))
     }
 
     /// Starts it, again where it was stopped, with the same ports and folder; returns when it is
@@ -225,12 +252,17 @@ fn well_stopped(status: ExitStatus) -> bool {
     status.success() || status.signal() == Some(Signal::TERM.as_raw())
 }
 
-/// Ports of the loopback address that nobody uses now. They are held together, so that they differ.
+/// Ports of the loopback address that nobody uses now. They are held together, so that they differ,
+/// and lie below those that the system gives to connections and to whoever asks for any port: a
+/// peer that is stopped for a while finds its port free again.
 pub(super) fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], PeerError> {
     let mut listeners = Vec::new();
     let mut ports = [0; COUNT];
     for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = (0..MOST_TRIES)
+            .find_map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, rand::random_range(PORTS))).ok());
+        let listener = listener
+            .ok_or_else(|| PeerError::Failed(format!("no free port found in {PORTS:?}")))?;
         *port = listener.local_addr()?.port();
         listeners.push(listener);
     }
@@ -264,14 +296,15 @@ mod tests {
     /// Whoever runs the tests on a fresh machine reads what to install.
     #[tokio::test]
     async fn a_missing_program_names_its_package() {
-        let program = Program {
-            name: "heapster-no-such-program",
-            package: "no-such-package",
-            arguments: Vec::new(),
-            ready_url: String::new(),
+        let program = |_: &Path, _| {
+            Ok(Program {
+                name: "heapster-no-such-program",
+                package: "no-such-package",
+                arguments: Vec::new(),
+                ready_url: String::new(),
+            })
         };
-        let mut process = Process::new(program, tempfile::tempdir().unwrap());
-        let error = process.start().await.unwrap_err();
+        let error = Process::launch(program).await.unwrap_err();
         assert!(error.is_missing());
         assert_eq!(
             error.to_string(),

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::process::{PeerError, Process, Program, free_ports, http_client};
+use super::process::{PeerError, Process, Program, http_client};
 
 /// A running VictoriaMetrics.
 #[derive(Debug)]
@@ -17,21 +17,20 @@ impl VictoriaMetrics {
     /// # Errors
     /// When its program is missing, or it is not ready in time.
     pub async fn start() -> Result<Self, PeerError> {
-        let folder = tempfile::tempdir()?;
-        let [port] = free_ports()?;
-        let program = Program {
-            name: "victoria-metrics",
-            package: "victoria-metrics",
-            arguments: vec![
-                format!("-httpListenAddr=127.0.0.1:{port}"),
-                format!("-storageDataPath={}", folder.path().join("data").display()),
-                "-retentionPeriod=100y".into(),
-                "-memory.allowedBytes=64MB".into(),
-            ],
-            ready_url: format!("http://127.0.0.1:{port}/health"),
-        };
-        let mut process = Process::new(program, folder);
-        process.start().await?;
+        let (process, port) = Process::launch(|folder, [port, _]| {
+            Ok(Program {
+                name: "victoria-metrics",
+                package: "victoria-metrics",
+                arguments: vec![
+                    format!("-httpListenAddr=127.0.0.1:{port}"),
+                    format!("-storageDataPath={}", folder.join("data").display()),
+                    "-retentionPeriod=100y".into(),
+                    "-memory.allowedBytes=64MB".into(),
+                ],
+                ready_url: format!("http://127.0.0.1:{port}/health"),
+            })
+        })
+        .await?;
         Ok(Self { process, port })
     }
 
