@@ -12,7 +12,7 @@ use hyper::{Request, Response, StatusCode, body::Incoming, header, service::serv
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::{AbortHandle, JoinSet},
+    task::{JoinHandle, JoinSet},
 };
 
 use super::process::{PeerError, free_ports};
@@ -67,7 +67,7 @@ pub struct FakeHttp {
     address: SocketAddr,
     respond: Arc<Respond>,
     requests: Arc<Mutex<Vec<FakeRequest>>>,
-    server: Option<AbortHandle>,
+    server: Option<JoinHandle<()>>,
 }
 
 impl FakeHttp {
@@ -91,15 +91,20 @@ impl FakeHttp {
     /// # Errors
     /// When the port was taken by somebody else.
     pub async fn restart(&mut self) -> Result<(), PeerError> {
+        self.stop();
+        if let Some(stopped) = self.server.take() {
+            // It was called off; its port is free when it has ended.
+            let _ = stopped.await;
+        }
         let listener = TcpListener::bind(self.address).await?;
         let (respond, requests) = (Arc::clone(&self.respond), Arc::clone(&self.requests));
-        self.server = Some(tokio::spawn(serve(listener, respond, requests)).abort_handle());
+        self.server = Some(tokio::spawn(serve(listener, respond, requests)));
         Ok(())
     }
 
     /// Closes the port and every connection.
     pub fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
+        if let Some(server) = &self.server {
             server.abort();
         }
     }
