@@ -8,6 +8,7 @@ pub mod mailbox;
 pub mod model;
 pub mod router;
 pub mod session;
+pub mod sink;
 pub mod supervisor;
 
 use std::{fmt, marker::PhantomData, time::Instant};
