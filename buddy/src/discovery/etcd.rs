@@ -37,7 +37,8 @@ pub(super) const KIND: Kind = Kind {
     build,
 };
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of one endpoint; then the next one is asked.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// More than this under one prefix is no list of hosts.
 const MAX_LIST_BYTES: usize = 64 << 20;
 
@@ -47,6 +48,8 @@ fn build(spec: Spec) -> Result<Box<dyn Discovery>, SpecError> {
 
 struct Etcd {
     connector: Connector,
+    /// Index of the endpoint in use.
+    endpoint: usize,
     client: Option<Client>,
     /// Of the newest list; while there is none, nothing is known to change.
     watch: WatchState,
@@ -70,6 +73,7 @@ impl Etcd {
     fn new(connector: Connector) -> Self {
         Self {
             connector,
+            endpoint: 0,
             client: None,
             watch: WatchState::Idle,
             trouble: Backoff::new(Duration::from_millis(100), Duration::from_secs(30)),
@@ -82,7 +86,7 @@ impl Etcd {
         if let Some(client) = &self.client {
             return Ok(client.clone());
         }
-        let client = self.connector.connect().await?;
+        let client = self.connector.connect(self.endpoint).await?;
         self.client = Some(client.clone());
         Ok(client)
     }
@@ -110,8 +114,23 @@ impl Etcd {
         self.left_out = left_out;
     }
 
-    fn error(&self, what: &str) -> DiscoveryError {
-        DiscoveryError(format!("etcd at {}: {what}", self.connector.shown()))
+    /// Reads from the endpoint in use, or the next one that answers.
+    async fn read_anywhere(&mut self) -> Result<(Vec<Host>, i64), String> {
+        let mut errors = Vec::new();
+        for _ in 0..self.connector.endpoints().len() {
+            let error = match tokio::time::timeout(REQUEST_TIMEOUT, self.read()).await {
+                Ok(Ok(read)) => return Ok(read),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    let seconds = REQUEST_TIMEOUT.as_secs();
+                    format!("no answer within {seconds} s; is it running there?")
+                }
+            };
+            errors.push(format!("{}: {error}", self.connector.endpoints()[self.endpoint]));
+            self.client = None;
+            self.endpoint = (self.endpoint + 1) % self.connector.endpoints().len();
+        }
+        Err(errors.join("; "))
     }
 
     /// Notes that the list may be old and that the connection is not to be trusted.
@@ -143,21 +162,10 @@ impl Etcd {
 impl Discovery for Etcd {
     async fn list(&mut self) -> Result<Vec<Host>, DiscoveryError> {
         self.watch = WatchState::Idle;
-        match tokio::time::timeout(REQUEST_TIMEOUT, self.read()).await {
-            Ok(Ok((hosts, revision))) => {
-                self.watch = WatchState::From(revision);
-                Ok(hosts)
-            }
-            Ok(Err(error)) => {
-                self.client = None;
-                Err(self.error(&error))
-            }
-            Err(_) => {
-                self.client = None;
-                let seconds = REQUEST_TIMEOUT.as_secs();
-                Err(self.error(&format!("no answer within {seconds} s; is it running there?")))
-            }
-        }
+        let read = self.read_anywhere().await;
+        let (hosts, revision) = read.map_err(|error| DiscoveryError(format!("etcd at {error}")))?;
+        self.watch = WatchState::From(revision);
+        Ok(hosts)
     }
 
     async fn changed(&mut self) {

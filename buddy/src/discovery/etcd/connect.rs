@@ -74,17 +74,18 @@ impl Connector {
         &self.options.prefix
     }
 
-    /// The endpoints, for messages.
-    pub(super) fn shown(&self) -> String {
-        self.endpoints.join(", ")
+    /// The endpoints, one at least.
+    pub(super) fn endpoints(&self) -> &[String] {
+        &self.endpoints
     }
 
-    /// A client that goes to whichever endpoint answers. With a user it has logged in already, else
-    /// nothing was sent yet.
+    /// A client of one endpoint. (One of all would go to those that are down as often as to the
+    /// others.) With a user it has logged in already, else nothing was sent yet.
     ///
     /// # Errors
     /// A sentence.
-    pub(super) async fn connect(&self) -> Result<Client, String> {
+    pub(super) async fn connect(&self, endpoint: usize) -> Result<Client, String> {
+        let endpoint = &self.endpoints[endpoint % self.endpoints.len()];
         let mut connect = ConnectOptions::new()
             .with_connect_timeout(CONNECT_TIMEOUT)
             .with_keep_alive(KEEP_ALIVE.0, KEEP_ALIVE.1)
@@ -94,10 +95,10 @@ impl Connector {
         if !self.options.user.is_empty() {
             connect = connect.with_user(&self.options.user, self.options.password.expose());
         }
-        if self.endpoints.iter().any(|endpoint| is_tls(endpoint)) {
+        if is_tls(endpoint) {
             connect = connect.with_tls(self.tls().await?);
         }
-        Client::connect(&self.endpoints, Some(connect)).await.map_err(|error| sentence(&error))
+        Client::connect([endpoint], Some(connect)).await.map_err(|error| sentence(&error))
     }
 
     async fn tls(&self) -> Result<TlsOptions, String> {
