@@ -1,6 +1,8 @@
 //! The slim master: `heapster master` without the rest.
 
-use clap::Parser;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use heapster_master::{
     args::MasterArgs,
     server::{Arbiters, Master},
@@ -8,6 +10,7 @@ use heapster_master::{
 use heapster_shared::config::{self, DiagnosticArgs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -22,18 +25,31 @@ struct Cli {
     master: MasterArgs,
 }
 
-fn main() -> anyhow::Result<()> {
-    let installed = rustls::crypto::ring::default_provider().install_default();
-    installed.map_err(|_| anyhow::anyhow!("a cryptography provider is there already"))?;
+fn main() -> ExitCode {
+    // It fails only where a provider is there already, which then serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli: Cli = config::parse(std::env::args_os().collect(), |name| std::env::var(name).ok())
         .unwrap_or_else(|error| error.exit());
-    cli.diagnostics.init().map_err(|error| anyhow::anyhow!(error))?;
+    if let Err(error) = cli.diagnostics.init() {
+        Cli::command().error(ErrorKind::ValueValidation, error).exit();
+    }
+    match run(cli.master) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The sentence alone: a stack says nothing to whoever has to choose another port.
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: MasterArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut runtime = Some(runtime);
     let system = actix::System::with_tokio_rt(move || {
         runtime.take().unwrap_or_else(|| unreachable!("a system has one runtime"))
     });
-    system.block_on(serve(cli.master))
+    system.block_on(serve(args))
 }
 
 async fn serve(args: MasterArgs) -> anyhow::Result<()> {

@@ -6,21 +6,20 @@
 mod frames;
 #[path = "session/harness.rs"]
 mod harness;
+#[path = "session/limits.rs"]
+mod limits;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use frames::{CONTAINER, MEASURED, POD, SUMMED, TICK, batch, container, round_end, row};
+use frames::{POD, SUMMED, TICK, batch, container, round_end, row};
 use harness::{Mode, eventually, from_buddy, hello, with_master};
 use heapster_master::{delivery::Outcome, status::StatusSource};
 use heapster_proto::v1::{
-    self,
-    block::Form::{Absolute, Difference},
-    delivery::Outcome as Answer,
-    from_buddy::Kind as Up,
-    refusal::Code,
-    to_buddy,
+    self, block::Form::Absolute, delivery::Outcome as Answer, from_buddy::Kind as Up,
+    refusal::Code, to_buddy,
 };
 use tonic::Code as Grpc;
+use tonic_reflection::pb::v1 as reflection;
 
 #[test]
 fn a_hello_is_welcomed_or_refused_with_a_reason() {
@@ -231,95 +230,6 @@ fn a_sink_that_panics_is_started_again() {
 }
 
 #[test]
-fn credit_bounds_what_is_under_way_and_comes_back() {
-    with_master(&["--credit-bytes", "2KiB"], async |bench| {
-        let buddy = bench.buddy().await;
-        bench.required.set(Mode::Hold);
-        let mut ingest = buddy.stream(0).await;
-        let mut sequence = 0;
-        // Far more than two kibibytes, without waiting for credit.
-        while sequence < 200 && !ingest.frames.is_closed() {
-            sequence += 1;
-            ingest.send(sequence, container(sequence)).await;
-        }
-        let status = ingest.end().await;
-        assert_eq!(status.code(), Grpc::ResourceExhausted, "{status:?}");
-        assert!(status.message().contains("credit"), "{status:?}");
-        bench.required.release();
-
-        let mut patient = buddy.stream(0).await;
-        let mut credit_used = 0;
-        for n in 1..=3 {
-            patient.send(n, container(n)).await;
-            patient.answered(n).await;
-            credit_used += 1;
-        }
-        eventually("credit comes back", async || {
-            patient.receive().await.unwrap();
-            patient.credit > 2048 + 100
-        })
-        .await;
-        assert_eq!(credit_used, 3);
-    });
-}
-
-#[test]
-fn what_does_not_follow_the_protocol_ends_the_stream_and_says_where() {
-    with_master(&["--max-frame-bytes", "64KiB"], async |bench| {
-        let buddy = bench.buddy().await;
-        let stranger = row(MEASURED, 77, Absolute, [1, 2]);
-        let mut ingest = buddy.stream(0).await;
-        ingest.send(1, batch(1, vec![stranger])).await;
-        let status = ingest.end().await;
-        assert_eq!(status.code(), Grpc::InvalidArgument);
-        let wanted = "frame 3 (sequence 1): block 0: entity 77 is not defined in this segment";
-        assert_eq!(status.message(), wanted);
-        assert_eq!(bench.status.buddies().await[0].last_error, wanted);
-
-        let mut ingest = buddy.stream(0).await;
-        ingest.send(1, container(1)).await;
-        ingest.send(3, container(2)).await;
-        assert!(ingest.end().await.message().contains("the sequence after 1"));
-
-        let mut unopened = buddy.ingest().await;
-        unopened.send(0, frames::define()).await;
-        assert_eq!(unopened.end().await.code(), Grpc::InvalidArgument);
-
-        let mut unknown = buddy.ingest().await;
-        unknown.session_id = "lab/00000000".into();
-        unknown.open(0).await;
-        assert_eq!(unknown.end().await.code(), Grpc::Unauthenticated);
-
-        let mut large = buddy.stream(0).await;
-        let many = (0..10_000).map(|_| row(MEASURED, CONTAINER, Absolute, [1, 2])).collect();
-        large.send(1, batch(1, many)).await;
-        let status = large.end().await;
-        assert_eq!(status.code(), Grpc::ResourceExhausted, "{status:?}");
-        assert!(status.message().contains("max_frame_bytes"), "{status:?}");
-    });
-}
-
-/// One bad row costs itself.
-#[test]
-fn a_row_that_cannot_be_read_is_refused_alone() {
-    with_master(&[], async |bench| {
-        let buddy = bench.buddy().await;
-        let mut ingest = buddy.stream(0).await;
-        let blocks = vec![
-            row(MEASURED, CONTAINER, Difference, [1, 2]),
-            row(SUMMED, POD, Absolute, [500, 400]),
-        ];
-        ingest.send(1, batch(1, blocks)).await;
-        let answer = ingest.answered(1).await;
-        assert_eq!(answer.outcome(), Answer::Delivered);
-        assert_eq!(answer.rejected_entities, [CONTAINER]);
-        assert!(answer.message.contains("without a row before"), "{}", answer.message);
-        assert_eq!(bench.required.rows()[0].row_count(), 1);
-        assert_eq!(bench.status.clusters().await[0].rejected_rows, 1);
-    });
-}
-
-#[test]
 fn hosts_are_listed_and_a_gap_asks_for_the_whole_list() {
     with_master(&[], async |bench| {
         let mut buddy = bench.buddy().await;
@@ -346,10 +256,9 @@ fn hosts_are_listed_and_a_gap_asks_for_the_whole_list() {
 
 /// Others' tools find out what is served, and load balancers whether it is well.
 #[test]
-fn health_and_zstd_are_served() {
+fn reflection_health_and_zstd_are_served() {
     with_master(&[], async |bench| {
-        let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", bench.address));
-        let channel = channel.unwrap().connect().await.unwrap();
+        let channel = bench.channel().await;
         let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
         let request =
             tonic_health::pb::HealthCheckRequest { service: "heapster.v1.Heapster".into() };
@@ -358,6 +267,20 @@ fn health_and_zstd_are_served() {
             answer.status(),
             tonic_health::pb::health_check_response::ServingStatus::Serving
         );
+
+        let mut reflection = reflection::server_reflection_client::ServerReflectionClient::new(
+            bench.channel().await,
+        );
+        let list =
+            reflection::server_reflection_request::MessageRequest::ListServices(String::new());
+        let request = reflection::ServerReflectionRequest {
+            message_request: Some(list),
+            ..Default::default()
+        };
+        let asked = tokio_stream::iter([request]);
+        let mut answers = reflection.server_reflection_info(asked).await.unwrap().into_inner();
+        let answer = format!("{:?}", answers.message().await.unwrap().unwrap());
+        assert!(answer.contains("heapster.v1.Heapster"), "{answer}");
 
         let client = bench.client().await;
         let mut client = client.send_compressed(tonic::codec::CompressionEncoding::Zstd);

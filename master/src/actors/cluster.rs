@@ -80,6 +80,8 @@ pub struct ClusterConfig {
     pub silence: Duration,
     /// Hosts that one buddy may list.
     pub max_hosts: usize,
+    /// Entities that may be remembered.
+    pub max_entities: usize,
     /// Where its payloads go.
     pub router: Arc<RouterSlot>,
     /// The largest number that any entity of this cluster was given, over restarts of the actor.
@@ -264,13 +266,17 @@ impl Handler<FindSession> for Cluster {
 }
 
 impl Handler<ResolveDefinitions> for Cluster {
-    type Result = Resolved;
+    type Result = Result<Resolved, TooManyEntities>;
 
     fn handle(&mut self, ask: ResolveDefinitions, _: &mut Self::Context) -> Self::Result {
+        let known = self.entities.len();
+        if known.saturating_add(ask.entities.len()) > self.config.max_entities {
+            return Err(TooManyEntities(known));
+        }
         let entities = self.entities.resolve(ask.entities, unix_ms());
         let layouts = ask.layouts.iter().map(|fields| self.entities.layout(fields)).collect();
         self.remember_numbers();
-        Resolved { entities, layouts }
+        Ok(Resolved { entities, layouts })
     }
 }
 

@@ -204,6 +204,7 @@ impl Supervisor {
             retention: self.config.retention,
             silence: self.config.silence,
             max_hosts: self.config.max_hosts,
+            max_entities: self.config.max_hosts.saturating_mul(4),
             router: Arc::clone(&self.router),
             last_entity: Arc::new(AtomicU32::new(0)),
         };

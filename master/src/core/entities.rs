@@ -10,6 +10,9 @@ use heapster_shared::{
     schema::{Field, Layout, LayoutCache},
 };
 
+/// Layouts kept, past which those that nobody uses are forgotten at once.
+const MAX_LAYOUTS: usize = 16_384;
+
 /// The whole that a definition is a part of.
 #[derive(Clone, Debug)]
 pub enum Parent {
@@ -85,6 +88,9 @@ impl Entities {
 
     /// The layout that measures these fields.
     pub fn layout(&mut self, fields: &[Field]) -> Arc<Layout> {
+        if self.layouts.len() >= MAX_LAYOUTS {
+            self.layouts.prune();
+        }
         self.layouts.layout(fields)
     }
 

@@ -177,6 +177,8 @@ impl Stream {
             Content::Define(mut definitions) => {
                 let request = std::mem::take(&mut definitions.request);
                 let resolved = segment.cluster.ask(request).await.map_err(|_| unavailable())?;
+                let resolved =
+                    resolved.map_err(|error| Status::resource_exhausted(error.to_string()))?;
                 self.reader.define(definitions, resolved);
                 Entry::uncounted(bytes)
             }

@@ -84,9 +84,9 @@ pub struct Found {
     pub ledger: Arc<Ledger>,
 }
 
-/// Definitions of a stream.
+/// Definitions of a stream; refused when the cluster would remember too many entities.
 #[derive(Debug, Default, Message)]
-#[rtype(result = "Resolved")]
+#[rtype(result = "Result<Resolved, TooManyEntities>")]
 pub struct ResolveDefinitions {
     /// Entities, parents first.
     pub entities: Vec<Unresolved>,
@@ -94,8 +94,15 @@ pub struct ResolveDefinitions {
     pub layouts: Vec<Vec<Field>>,
 }
 
+/// The cluster remembers as many entities as it may; those that are gone are forgotten in time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the cluster has {0} entities, four times --max-entities: names may be made up anew each time"
+)]
+pub struct TooManyEntities(pub usize);
+
 /// What [`ResolveDefinitions`] asked for, in the same order.
-#[derive(Debug, MessageResponse)]
+#[derive(Debug)]
 #[allow(missing_docs)]
 pub struct Resolved {
     pub entities: Vec<Arc<Entity>>,

@@ -17,6 +17,7 @@ fn config() -> ClusterConfig {
         retention: Duration::from_secs(900),
         silence: Duration::from_secs(30),
         max_hosts: 10,
+        max_entities: 2,
         router: Arc::default(),
         last_entity: Arc::default(),
     }
@@ -53,10 +54,22 @@ fn a_restarted_cluster_uses_no_number_again() {
         let arbiter = Arbiter::new();
         let config = config();
         let first = Cluster::start_on(&arbiter.handle(), config.clone(), ExitGuard::new().0);
-        let before = first.ask(node("a")).await.unwrap().entities[0].id;
+        let before = first.ask(node("a")).await.unwrap().unwrap().entities[0].id;
         let second = Cluster::start_on(&arbiter.handle(), config, ExitGuard::new().0);
-        let after = second.ask(node("b")).await.unwrap().entities[0].id;
+        let after = second.ask(node("b")).await.unwrap().unwrap().entities[0].id;
         assert!(after > before);
+    });
+}
+
+/// A buddy that makes up new names without end cannot fill the memory.
+#[test]
+fn entities_are_bounded() {
+    System::new().block_on(async {
+        let cluster = Cluster::start_on(&Arbiter::new().handle(), config(), ExitGuard::new().0);
+        for name in ["a", "b"] {
+            assert!(cluster.ask(node(name)).await.unwrap().is_ok());
+        }
+        assert_eq!(cluster.ask(node("c")).await.unwrap().unwrap_err(), TooManyEntities(2));
     });
 }
 

@@ -100,10 +100,10 @@ impl LayoutState {
         let interval = optional("interval_ms", block.interval_ms.as_ref(), rows)?;
         let columns = self.views(block, rows)?;
         let mut out = Block::with_capacity(Arc::clone(&self.layout), rows);
-        let mut id = 0_i64;
+        let mut id = 0_u32;
         for row in 0..rows {
-            id = id.wrapping_add(i64::from(block.entities[row]));
-            let (id, entity) = find(id, entities)?;
+            id = id.wrapping_add_signed(block.entities[row]);
+            let entity = find(id, entities)?;
             let time_ms = time.and_then(|time| time.int(row)).unwrap_or(0);
             let interval_ms = interval.and_then(|interval| interval.int(row)).unwrap_or(0);
             let head = head(entity, tick_ms, time_ms, interval_ms);
@@ -209,12 +209,11 @@ fn optional<'a>(
     view.map_err(|error| error.at(name))
 }
 
-fn find(id: i64, entities: &EntityMap) -> Result<(u32, Option<&Arc<Entity>>), DecodeError> {
-    let known = u32::try_from(id).ok().and_then(|id| Some((id, entities.get(&id)?)));
-    let Some((id, entity)) = known else {
-        return Err(DecodeError::Malformed(format!("entity {id} is not defined in this segment")));
-    };
-    Ok((id, entity.as_ref()))
+fn find(id: u32, entities: &EntityMap) -> Result<Option<&Arc<Entity>>, DecodeError> {
+    let entity = entities.get(&id).ok_or_else(|| {
+        DecodeError::Malformed(format!("entity {id} is not defined in this segment"))
+    })?;
+    Ok(entity.as_ref())
 }
 
 fn head(

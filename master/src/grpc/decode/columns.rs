@@ -42,7 +42,7 @@ pub(super) struct ColumnView<'a> {
     ints: Values<'a, i64>,
     reals: Values<'a, f64>,
     absent: &'a [u8],
-    increases: Option<Values<'a, i64>>,
+    increases: Option<&'a [i64]>,
 }
 
 impl<'a> ColumnView<'a> {
@@ -54,7 +54,11 @@ impl<'a> ColumnView<'a> {
         );
         let increases = match column.increases.as_slice() {
             [] => None,
-            increases => Some(Values::new(increases, rows, "increases")?),
+            increases => {
+                let count = increases.len();
+                ensure!(count == rows, "{count} increases for {rows} rows");
+                Some(increases)
+            }
         };
         Ok(Self {
             ints: Values::new(&column.ints, rows, "integers")?,
@@ -76,7 +80,7 @@ impl<'a> ColumnView<'a> {
 
     /// The increase of a row, as far as it is known.
     pub(super) fn increase(&self, row: usize) -> Cell {
-        self.increases.map_or(Cell::ABSENT, |increases| known_increase(increases.at(row)))
+        self.increases.map_or(Cell::ABSENT, |increases| known_increase(increases[row]))
     }
 
     fn is_absent(&self, row: usize) -> bool {

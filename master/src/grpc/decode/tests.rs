@@ -213,7 +213,8 @@ type Spoil = fn(&mut WireBlock);
 fn wrong_lengths_are_named() {
     let columns = || [ints(&[1]), ints(&[1]), reals(&[1.0])];
     let three = |form| block(form, &[3, 1, 0], 0, columns());
-    let cases: [(Spoil, &str); 5] = [
+    let cases: [(Spoil, &str); 6] = [
+        (|block| block.columns[0].increases = vec![1], "column 0: 1 increases for 3 rows"),
         (|block| block.columns[1] = ints(&[1, 2]), "block 0: column 1: 2 integers for 3 rows"),
         (|block| block.columns[0].absent = vec![0, 0].into(), "column 0: `absent` has 2 bytes"),
         (|block| block.columns[0].increases = vec![1, 2], "column 0: 2 increases for 3 rows"),
