@@ -1,6 +1,9 @@
 //! The master's options.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use clap::Args;
 use heapster_shared::{spec::Spec, tick::Resolution, units::ByteSize};
@@ -13,9 +16,10 @@ pub struct MasterArgs {
     /// Where to serve the API and the pages over HTTP
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082")]
     pub listen: SocketAddr,
-    /// Where buddies connect to, over gRPC
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8085")]
-    pub grpc_listen: SocketAddr,
+    /// Where buddies connect to, over gRPC [default: 127.0.0.1:8085; standalone: any free port of
+    /// 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub grpc_listen: Option<SocketAddr>,
     /// Where samples go, as KIND[:LOCATION][?OPTIONS]; may be given several times
     #[arg(long = "sink", value_name = "SPEC")]
     pub sinks: Vec<Spec>,
@@ -68,7 +72,16 @@ fn resolution(text: &str) -> Result<Resolution, String> {
     Resolution::new(duration(text)?)
 }
 
+/// Where buddies connect to, unless told otherwise.
+const GRPC_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8085);
+
 impl MasterArgs {
+    /// Where buddies connect to.
+    #[must_use]
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_listen.unwrap_or(GRPC_LISTEN)
+    }
+
     /// Whether the options make sense together, before anything starts.
     ///
     /// # Errors
@@ -82,7 +95,7 @@ impl MasterArgs {
         if self.limits.credit_bytes.0 == 0 || self.limits.max_frame_bytes.0 == 0 {
             return Err("--credit-bytes and --max-frame-bytes must be more than 0".to_owned());
         }
-        if self.listen == self.grpc_listen && self.listen.port() != 0 {
+        if self.listen == self.grpc_address() && self.listen.port() != 0 {
             return Err(format!(
                 "--listen and --grpc-listen are both {}: give each its own port",
                 self.listen

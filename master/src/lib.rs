@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod grpc;
 pub mod http;
 pub mod observe;
+pub mod program;
 pub mod server;
 pub mod sinks;
 pub mod status;

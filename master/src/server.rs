@@ -79,7 +79,7 @@ impl Master {
         sinks: Vec<SinkChild>,
     ) -> anyhow::Result<Self> {
         args.check().map_err(|error| anyhow!(error))?;
-        let grpc = bind(args.grpc_listen, "buddies", "--grpc-listen")?;
+        let grpc = bind(args.grpc_address(), "buddies", "--grpc-listen")?;
         let http = bind(args.listen, "HTTP", "--listen")?;
         warn_of_plain_text(grpc.local_addr()?);
         let (failed, failure) = mpsc::channel(1);

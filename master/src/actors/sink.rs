@@ -27,6 +27,7 @@ use self::{
     ledger::Ledger,
     queue::{Entry, Queue},
 };
+use super::exit::{Exit, ExitGuard};
 use crate::{
     delivery::Outcome,
     sinks::{Configured, SinkError, Written},
@@ -48,6 +49,7 @@ pub struct SinkActor {
     not_before: Instant,
     timer: Option<SpawnHandle>,
     draining: Option<Vec<oneshot::Sender<()>>>,
+    guard: Option<ExitGuard>,
 }
 
 impl SinkActor {
@@ -79,7 +81,15 @@ impl SinkActor {
             refused: false,
             timer: None,
             draining: None,
+            guard: None,
         }
+    }
+
+    /// Tells a supervisor when and why this actor stops.
+    #[must_use]
+    pub fn guarded(mut self, guard: ExitGuard) -> Self {
+        self.guard = Some(guard);
+        self
     }
 
     /// What goes when the queue is full.
@@ -247,6 +257,9 @@ impl SinkActor {
         for waiting in self.draining.take().into_iter().flatten() {
             // Who no longer waits for the end does not miss it.
             let _ = waiting.send(());
+        }
+        if let Some(guard) = &mut self.guard {
+            guard.set(Exit::Drained);
         }
         context.stop();
     }

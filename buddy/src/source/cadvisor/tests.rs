@@ -289,11 +289,17 @@ fn addresses_of_hosts() {
     };
     let mut host = Host::named("n1");
     assert_eq!(source("cadvisor").base_url(&host, "n1"), "http://n1:8080");
-    assert_eq!(source("cadvisor?port=4194&scheme=https").base_url(&host, "fd00::1"), "https://[fd00::1]:4194");
+    assert_eq!(
+        source("cadvisor?port=4194&scheme=https").base_url(&host, "fd00::1"),
+        "https://[fd00::1]:4194"
+    );
     host.endpoints = vec![endpoint("kubelet", "https", 10250, ""), endpoint("", "", 81, "")];
     assert_eq!(source("cadvisor?port=4194").base_url(&host, "fd00::1"), "http://[fd00::1]:81");
     host.endpoints.push(endpoint("cadvisor", "https", 0, "cadvisor/"));
-    assert_eq!(source("cadvisor?port=4194").base_url(&host, "fd00::1"), "https://[fd00::1]:4194/cadvisor");
+    assert_eq!(
+        source("cadvisor?port=4194").base_url(&host, "fd00::1"),
+        "https://[fd00::1]:4194/cadvisor"
+    );
 }
 
 /// The host that the location names has this machine's name where it is this machine.
