@@ -9,6 +9,7 @@ pub mod args;
 pub mod discovery;
 pub mod pipeline;
 pub mod poller;
+pub mod program;
 pub mod run;
 pub mod source;
 pub mod spool;

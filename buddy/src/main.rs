@@ -1,13 +1,10 @@
 //! The slim buddy: `heapster buddy` without the rest.
 
+use std::{io::Write, process::ExitCode};
+
 use clap::Parser;
-use heapster_buddy::{
-    args::{PollingArgs, UplinkArgs},
-    run::Buddy,
-};
+use heapster_buddy::args::{PollingArgs, UplinkArgs};
 use heapster_shared::config::DiagnosticArgs;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,29 +21,24 @@ struct Cli {
     diagnostics: DiagnosticArgs,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     // Fails only where a provider is installed already, and nothing was before this.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli: Cli = heapster_shared::config::parse(std::env::args_os().collect(), |name| {
         std::env::var(name).ok()
     })
     .unwrap_or_else(|error| error.exit());
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where nobody reads, nothing can be said.
+            let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
     cli.diagnostics.init().map_err(anyhow::Error::msg)?;
-    let uplink = cli.uplink.config().map_err(anyhow::Error::msg)?;
-    let buddy = Buddy::build(cli.polling, uplink)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let cancel = CancellationToken::new();
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let stop = cancel.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            stop.cancel();
-        });
-        buddy.run(cancel).await
-    })
+    heapster_buddy::program::run(cli.polling, &cli.uplink)
 }
