@@ -103,9 +103,15 @@ struct Lost {
 }
 
 impl Lost {
-    fn from_status(status: &Status) -> Self {
-        let reason = format!("{}: {}", status.code(), status.message());
+    fn because(reason: String) -> Self {
         Self { reason, retry_after: None, redirect: String::new() }
+    }
+
+    fn from_status(status: &Status) -> Self {
+        match status.message() {
+            "" => Self::because(status.code().to_string()),
+            message => Self::because(message.to_owned()),
+        }
     }
 }
 
@@ -236,7 +242,9 @@ impl Uplink {
         let target = self.target();
         let lost = |status: &Status| SessionEnd::Lost(Lost::from_status(status));
         let channel = target.endpoint().connect().await;
-        let channel = channel.map_err(|error| lost(&Status::unavailable(chain(&error))))?;
+        let channel = channel.map_err(|error| {
+            SessionEnd::Lost(Lost::because(format!("cannot connect: {}", root_cause(&error))))
+        })?;
         let opened = Control::open(channel.clone(), target.is_compressed(), &self.identity).await;
         match opened.map_err(|status| lost(&status))? {
             Greeting::Welcome(control, welcome) => Ok((channel, *control, welcome)),
@@ -312,13 +320,11 @@ fn write_limits(limits: &Limits) -> WriteLimits {
     }
 }
 
-/// An error with its causes: transports hide what went wrong in the last of them.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
+/// The last of an error's causes: transports hide there what went wrong.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
-    text
+    cause.to_string()
 }

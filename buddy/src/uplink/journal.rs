@@ -4,6 +4,9 @@
 //! before, and what the master put off, goes over the backfill stream: a segment at a time, from
 //! its start, because its rows are differences to rows before.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     ops::RangeInclusive,
     path::Path,
@@ -104,9 +107,12 @@ impl Journal {
         state.backfill = None;
     }
 
-    /// The session is over: what comes now is for the next one.
+    /// The session is over, if there was one: what comes now is for the next one.
     pub(super) fn end_session(&self) {
         let mut state = self.lock();
+        if state.live_from == NO_LIVE.segment {
+            return;
+        }
         state.spool.close();
         state.live_from = NO_LIVE.segment;
         state.live = NO_LIVE;
@@ -146,7 +152,8 @@ impl Journal {
         for stored in disk::read_all(directory)? {
             match decode(&stored.records) {
                 Ok((open, log)) => {
-                    frames += log.len();
+                    frames +=
+                        log.iter().filter(|frame| frame.sequence > open.delivered_through).count();
                     let instance = Arc::from(open.instance_id);
                     let through = open.delivered_through;
                     state.spool.restore(instance, open.segment, through, log, stored.file);
