@@ -140,7 +140,7 @@ fn mistakes_are_told_in_a_sentence() {
     let taken = taken.local_addr().unwrap().to_string();
     let any_port = ["--listen", "127.0.0.1:0"];
     let cases: [(&[&str], &str); 7] = [
-        (&["--listen", &taken], "in use"),
+        (&["--listen", &taken], "another program has the port"),
         (&["--sink", "influx:http://h"], "unknown sink `influx`; the known ones are log, influxdb"),
         (&["--sink", "influxdb:http://h?dbs=x"], "unknown option `dbs`"),
         (&["--source", "cadviser"], "unknown source `cadviser`"),

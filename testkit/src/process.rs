@@ -5,7 +5,10 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -23,6 +26,8 @@ pub struct Process {
 struct Output {
     lines: Mutex<Vec<String>>,
     grown: Condvar,
+    /// Streams that have not ended: what they hold may still come.
+    open: AtomicUsize,
 }
 
 impl Process {
@@ -91,7 +96,8 @@ impl Process {
     ) -> anyhow::Result<(usize, String)> {
         let deadline = Instant::now() + within;
         loop {
-            let ended = self.child.try_wait()?;
+            let read = self.output.open.load(Ordering::Acquire) == 0;
+            let ended = self.child.try_wait()?.filter(|_| read);
             let lines = self.output.lines();
             let found = lines.iter().enumerate().skip(first).find(|(_, line)| line.contains(text));
             if let Some((number, line)) = found {
@@ -126,14 +132,15 @@ impl Process {
         kill_process(pid, signal).context("cannot signal the process")
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended and all it printed was read.
     ///
     /// # Errors
     /// When it has not ended in time; the error holds the output.
     pub fn wait(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
         let deadline = Instant::now() + within;
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            let read = self.output.open.load(Ordering::Acquire) == 0;
+            if let Some(status) = self.child.try_wait()?.filter(|_| read) {
                 return Ok(status);
             }
             if Instant::now() >= deadline {
@@ -166,6 +173,7 @@ impl Output {
 /// Collects the lines of a stream until it ends.
 fn keep(stream: impl Read + Send + 'static, output: &Arc<Output>) {
     let output = Arc::clone(output);
+    output.open.fetch_add(1, Ordering::Release);
     thread::spawn(move || {
         let mut stream = BufReader::new(stream);
         let mut line = Vec::new();
@@ -174,6 +182,8 @@ fn keep(stream: impl Read + Send + 'static, output: &Arc<Output>) {
             output.grown.notify_all();
             line.clear();
         }
+        output.open.fetch_sub(1, Ordering::Release);
+        output.grown.notify_all();
     });
 }
 

@@ -24,7 +24,7 @@ impl Burner {
     /// Starts it, and lets it allocate and burn once `place` has put it where it belongs.
     pub(crate) fn start(place: impl FnOnce(u32)) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "burner::burns_as_a_child", "--ignored", "--nocapture"])
+            .args(["--exact", "burner::burns", "--nocapture"])
             .env(VARIABLE, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -51,13 +51,20 @@ impl Drop for Burner {
     }
 }
 
-/// No test, but the process that [`Burner`] starts: two fifths of a CPU, and memory.
+/// A burner that was started has its memory. With the variable set, this is the burner.
 #[test]
-#[ignore = "started by other tests"]
-fn burns_as_a_child() {
-    if std::env::var_os(VARIABLE).is_none() {
-        return;
+fn burns() {
+    if std::env::var_os(VARIABLE).is_some() {
+        return burn();
     }
+    let burner = Burner::start(|_| ());
+    let pages = std::fs::read_to_string(format!("/proc/{}/statm", burner.pid())).unwrap();
+    let resident: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+    assert!(resident * rustix::param::page_size() >= MEMORY_BYTES, "{resident} pages");
+}
+
+/// Two fifths of a CPU, and memory.
+fn burn() {
     let mut input = std::io::stdin().lock();
     input.read_line(&mut String::new()).unwrap();
     drop(input);

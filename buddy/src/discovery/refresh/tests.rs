@@ -1,3 +1,5 @@
+//! The wrapper of discoveries under a paused clock.
+
 use std::sync::{
     Mutex,
     atomic::{AtomicUsize, Ordering},
