@@ -13,4 +13,5 @@ pub mod program;
 pub mod run;
 pub mod source;
 pub mod spool;
+mod tls;
 pub mod uplink;

@@ -62,7 +62,8 @@ pub(crate) fn run(check: &CheckArgs) -> anyhow::Result<()> {
     let text = fs::read_to_string(&check.file).with_context(|| format!("cannot read {file}"))?;
     let command = check.command.unwrap_or_else(|| Command::of(&text));
     let argv = vec!["heapster".into(), command.name().into()];
-    let cli: Cli = config::parse_with_file(argv, check.file.clone()).unwrap_or_else(|error| error.exit());
+    let cli: Cli =
+        config::parse_with_file(argv, check.file.clone()).unwrap_or_else(|error| error.exit());
     let plugins = match cli.command {
         Run::Standalone(standalone) => {
             let mut found = master(&standalone.master)?;

@@ -81,14 +81,7 @@ fn main() -> std::process::ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli: Cli = config::parse(std::env::args_os().collect(), |name| std::env::var(name).ok())
         .unwrap_or_else(|error| error.exit());
-    match run(cli.command) {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    config::exit_code(run(cli.command))
 }
 
 fn run(command: Run) -> anyhow::Result<()> {

@@ -11,8 +11,7 @@ fn check(text: &str) -> (bool, String) {
     let file = folder.path().join("heapster.toml");
     fs::write(&file, text).unwrap();
     let arguments = ["check".as_ref(), file.as_os_str()];
-    let mut process =
-        Process::start(Path::new(env!("CARGO_BIN_EXE_heapster")), arguments).unwrap();
+    let mut process = Process::start(Path::new(env!("CARGO_BIN_EXE_heapster")), arguments).unwrap();
     let status = process.wait(SOON).unwrap();
     // The last line may still be on its way from the pipe.
     let _ = process.line("heapster.toml", SOON);

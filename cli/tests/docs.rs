@@ -109,7 +109,7 @@ fn samples_build() {
     for kind in heapster_master::sinks::KINDS {
         assert!(!kind.samples.is_empty(), "{} has no sample", kind.name);
         for sample in kind.samples {
-            heapster_master::sinks::build(sample.parse().unwrap())
+            heapster_master::sinks::configure(sample.parse().unwrap())
                 .map(drop)
                 .unwrap_or_else(|error| panic!("{sample}: {error}"));
         }

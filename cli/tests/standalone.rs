@@ -63,8 +63,14 @@ fn hostname() -> String {
 /// Jiffies that the machine's CPUs have worked, as /proc/stat counts them.
 fn busy_ns() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap();
-    let fields: Vec<f64> =
-        stat.lines().next().unwrap().split_whitespace().skip(1).map(|field| field.parse().unwrap()).collect();
+    let fields: Vec<f64> = stat
+        .lines()
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .skip(1)
+        .map(|field| field.parse().unwrap())
+        .collect();
     // user, nice, system, idle, iowait, irq, softirq, steal
     let ticks = fields[0] + fields[1] + fields[2] + fields[5] + fields[6] + fields[7];
     ticks * 1e9 / rustix::param::clock_ticks_per_second() as f64

@@ -1,12 +1,24 @@
 //! The actors: thin shells round `core`, each owning its state. See `ARCHITECTURE.md` for the tree.
 
+pub mod buddy;
+pub mod cluster;
+pub mod exit;
+pub mod ledger;
+pub mod mailbox;
 pub mod model;
+pub mod router;
+pub mod session;
+pub mod sink;
+pub mod supervisor;
 
-use std::{marker::PhantomData, time::Instant};
+use std::{fmt, marker::PhantomData, time::Instant};
 
-use actix::Message;
+use actix::{Message, Recipient};
 
-use crate::delivery::{Payload, Ticket};
+use crate::{
+    delivery::{Payload, Ticket},
+    status::SinkStatus,
+};
 
 /// Offers a payload to a sink. A required sink gets a ticket, which it settles when its peer has
 /// the payload; others get none.
@@ -39,4 +51,40 @@ impl<T: Send + 'static> Message for Observe<T> {
 pub struct Drain {
     /// When to give up.
     pub deadline: Instant,
+}
+
+/// A sink actor that runs.
+#[derive(Clone)]
+pub struct SinkHandle {
+    /// Its spec without options and secrets, unique among the sinks.
+    pub name: String,
+    /// Whether acknowledgements wait for it.
+    pub required: bool,
+    /// Where it takes payloads.
+    pub offer: Recipient<Offer>,
+    /// Where it tells its state.
+    pub observe: Recipient<Observe<SinkStatus>>,
+    /// Where it is asked to finish.
+    pub drain: Recipient<Drain>,
+}
+
+impl fmt::Debug for SinkHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SinkHandle")
+            .field("name", &self.name)
+            .field("required", &self.required)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to start a sink actor, and to start it again when it has failed.
+pub struct SinkChild {
+    /// [`SinkHandle::name`].
+    pub name: String,
+    /// [`SinkHandle::required`].
+    pub required: bool,
+    /// Messages that its mailbox may hold.
+    pub mailbox_bound: usize,
+    /// Starts one on an arbiter of its choice. The actor keeps the guard as long as it lives.
+    pub start: Box<dyn FnMut(exit::ExitGuard) -> SinkHandle + Send>,
 }

@@ -1,3 +1,7 @@
-//! Pure state and arithmetic behind the actors: no actor, clock or socket; time is an argument.
+//! What the actors know and compute, without actors, clocks or sockets; time is an argument.
 
+pub mod aggregate;
+pub mod delivered;
+pub mod entities;
+pub mod inventory;
 pub mod model;

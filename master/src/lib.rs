@@ -2,12 +2,19 @@
 //! routes every sample to the sinks.
 //!
 //! ```text
-//! grpc ──frames──▶ session ──rows──▶ cluster ──rows and sums──▶ router ──▶ sinks, the model among them
+//! grpc ──rows──▶ cluster ──rows and sums──▶ router ──▶ sinks, the model among them
+//!   │                ▲
+//!   └─▶ session ─────┘
 //! ```
 
 pub mod actors;
+pub mod args;
 pub mod core;
 pub mod delivery;
+pub mod grpc;
 pub mod http;
+pub mod observe;
+pub mod program;
+pub mod server;
 pub mod sinks;
 pub mod status;

@@ -1,10 +1,10 @@
-//! The whole program: listeners, actors, sinks, model and HTTP, for every binary that has a master.
+//! The whole program: listeners, actors, sinks, the model and HTTP, for every binary that has a
+//! master in it.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, sync::atomic::Ordering};
 
-use actix::{Actor, ArbiterHandle, AsyncContext, Context};
+use actix::{Actor, ArbiterHandle};
 use anyhow::Context as _;
-use heapster_shared::spec::Spec;
 use tokio::{
     runtime::Handle,
     signal::unix::{SignalKind, signal},
@@ -12,9 +12,190 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    actors::{SinkChild, SinkHandle, exit::ExitGuard, model::ModelActor, sink::SinkActor},
+    actors::{
+        SinkChild, SinkHandle,
+        model::{self, ModelActor, ModelHandle},
+        sink::SinkActor,
+    },
     args::MasterArgs,
+    core::model::Limits,
     http::{self, AppState},
     server::{Arbiters, Master},
     sinks::{self, Configured},
 };
+
+/// A master with everything around it, which serves HTTP already and buddies when it is run.
+pub struct Program {
+    master: Master,
+    http: actix_web::dev::Server,
+    state: AppState,
+    http_address: SocketAddr,
+    grpc_address: SocketAddr,
+}
+
+impl Program {
+    /// Checks the options, binds the listeners and starts the actors: those of the configured
+    /// sinks, of the model, and of `more` sinks. Needs a running actix system.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn build(args: &MasterArgs, more: Vec<Configured>) -> anyhow::Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // One more: the first is the supervisor's and the router's.
+        let arbiters = Arbiters::start(threads + 1);
+        let arbiter = arbiters.handles().pop().context("there is no thread for the sinks")?;
+        let mut configured = Vec::new();
+        for spec in &args.sinks {
+            let sink = sinks::configure(spec.clone());
+            configured.push(sink.with_context(|| format!("--sink {}", spec.name()))?);
+        }
+        configured.extend(more);
+        let model = ModelHandle::default();
+        let mut children = vec![model_child(args, &model, arbiter.clone())];
+        let names = unique_names(&configured);
+        let named = configured.into_iter().zip(names);
+        children.extend(named.map(|(sink, name)| sink_child(sink, name, arbiter.clone())));
+
+        let mut master = Master::build(args, arbiters, children)?;
+        let listener = master.take_http().context("the listener of HTTP is gone")?;
+        let http_address = listener.local_addr()?;
+        let state = AppState::new(Arc::new(master.status()), model);
+        let http = http::serve(listener, state.clone())?;
+        let grpc_address = master.grpc_address()?;
+        Ok(Self { master, http, state, http_address, grpc_address })
+    }
+
+    /// Where the API and the page are.
+    #[must_use]
+    pub const fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Where buddies connect to.
+    #[must_use]
+    pub const fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// Serves until it is told to stop; then stops in order, HTTP last.
+    ///
+    /// # Errors
+    /// When a part failed for good.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        tracing::info!(address = %self.http_address, "serving the API and the page over HTTP");
+        let (handle, ready) = (self.http.handle(), self.state.ready);
+        let draining = self.master.draining();
+        let unready = async move {
+            draining.cancelled().await;
+            ready.store(false, Ordering::Release);
+        };
+        let http = tokio::spawn(self.http);
+        let unready = tokio::spawn(unready);
+        let ended = self.master.run(stop).await;
+        unready.abort();
+        handle.stop(true).await;
+        http.await.context("the HTTP server failed inside")??;
+        ended
+    }
+}
+
+/// Runs `heapster master` and `heapster-master`.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn run(args: &MasterArgs) -> anyhow::Result<()> {
+    block_on(async {
+        let stop = stop_signal()?;
+        Program::build(args, Vec::new())?.run(stop).await
+    })
+}
+
+/// Runs a future on a system of actors over a multi-threaded runtime.
+///
+/// # Errors
+/// When the runtime cannot be made, or as the future says.
+pub fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = Some(runtime);
+    let system = actix::System::with_tokio_rt(move || {
+        runtime.take().unwrap_or_else(|| unreachable!("a system has one runtime"))
+    });
+    system.block_on(future)
+}
+
+/// Cancelled when the program is asked to stop, by SIGTERM or SIGINT.
+///
+/// # Errors
+/// When signals cannot be watched.
+pub fn stop_signal() -> io::Result<CancellationToken> {
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    Ok(stop)
+}
+
+fn model_child(args: &MasterArgs, model: &ModelHandle, arbiter: ArbiterHandle) -> SinkChild {
+    let limits =
+        Limits { retention: args.model_retention, max_bytes: args.model_max_bytes.bytes() };
+    let model = model.clone();
+    SinkChild {
+        name: "model".to_owned(),
+        required: false,
+        mailbox_bound: model::MAILBOX,
+        start: Box::new(move |guard| {
+            let limits = limits.clone();
+            let address = ModelActor::start_in_arbiter(&arbiter, move |_| {
+                ModelActor::new(limits).guarded(guard)
+            });
+            model.replace(address.clone());
+            SinkHandle {
+                name: "model".to_owned(),
+                required: false,
+                offer: address.clone().recipient(),
+                observe: address.clone().recipient(),
+                drain: address.recipient(),
+            }
+        }),
+    }
+}
+
+fn sink_child(sink: Configured, name: String, arbiter: ArbiterHandle) -> SinkChild {
+    let required = sink.options.required;
+    let sink = Configured { name: name.clone(), ..sink };
+    let make = SinkActor::factory(sink, Handle::current());
+    SinkChild {
+        name: name.clone(),
+        required,
+        mailbox_bound: SinkActor::MAILBOX,
+        start: Box::new(move |guard| {
+            let actor = make.clone();
+            let address = SinkActor::start_in_arbiter(&arbiter, move |_| actor().guarded(guard));
+            SinkHandle {
+                name: name.clone(),
+                required,
+                offer: address.clone().recipient(),
+                observe: address.clone().recipient(),
+                drain: address.recipient(),
+            }
+        }),
+    }
+}
+
+/// Names by which sinks are told apart: two of the same spec get a number.
+fn unique_names(sinks: &[Configured]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for sink in sinks {
+        let numbered = (2..).map(|number| format!("{}#{number}", sink.name));
+        let mut candidates = std::iter::once(sink.name.clone()).chain(numbered);
+        names.extend(candidates.find(|name| !names.contains(name)));
+    }
+    names
+}

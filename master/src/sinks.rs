@@ -4,10 +4,14 @@
 //! retries and what happens when it is full are the sink actor's. To add a kind, write its file and
 //! its word in the list below.
 
-use std::time::Duration;
+mod options;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use heapster_shared::spec::{Spec, SpecError};
+
+pub use options::CommonOptions;
 
 use crate::delivery::Payload;
 
@@ -87,16 +91,75 @@ macro_rules! sinks {
     };
 }
 
-sinks! {}
+sinks! { influxdb, log }
 
-/// Makes the sink that a spec names.
+/// A sink with all that its actor has to know.
+#[derive(Clone)]
+pub struct Configured {
+    /// Its spec without options and secrets.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// The options that every sink has.
+    pub options: CommonOptions,
+    /// The sink itself.
+    pub sink: Arc<dyn Sink>,
+}
+
+/// Makes the sink that a spec names, with the options that every sink has.
 ///
 /// # Errors
 /// When the kind is unknown or its options are wrong.
-pub fn build(spec: Spec) -> Result<Box<dyn Sink>, SpecError> {
+pub fn configure(mut spec: Spec) -> Result<Configured, SpecError> {
     let Some(kind) = KINDS.iter().find(|kind| kind.name == spec.kind) else {
         let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
         return Err(spec.unknown_kind("sink", &known));
     };
-    (kind.build)(spec)
+    let options = CommonOptions::take_from(&mut spec)?;
+    let name = spec.name();
+    let sink = (kind.build)(spec).map_err(options::also_name_common_options)?;
+    Ok(Configured { name, kind: kind.name.to_owned(), options, sink: Arc::from(sink) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(spec: &str) -> String {
+        configure(spec.parse().unwrap()).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn every_sample_works_as_written() {
+        for kind in KINDS {
+            assert!(!kind.samples.is_empty(), "{} has no sample", kind.name);
+            for sample in kind.samples {
+                let spec: Spec = sample.parse().unwrap();
+                assert_eq!(spec.kind, kind.name);
+                assert!(configure(spec).is_ok(), "{sample}");
+            }
+        }
+    }
+
+    /// Whoever mistypes an option is shown all that would do, the common ones included.
+    #[test]
+    fn unknown_words_list_the_known_ones() {
+        assert_eq!(error_of("logg"), "unknown sink `logg`; the known ones are influxdb, log");
+        let error = error_of("influxdb:http://h:8086?datbase=x");
+        for name in ["unknown option `datbase`", "`db`", "`withfields`", "`required`"] {
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn common_options_belong_to_every_kind() {
+        for kind in KINDS {
+            let sample = kind.samples[0];
+            let joint = if sample.contains('?') { '&' } else { '?' };
+            let spec = format!("{sample}{joint}required=true&queue_bytes=2MiB&concurrency=3");
+            let configured = configure(spec.parse().unwrap()).ok().unwrap();
+            assert!(configured.options.required);
+            assert_eq!(configured.options.concurrency, 3);
+        }
+    }
 }

@@ -20,7 +20,7 @@
 mod diagnostics;
 mod file;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, fmt, io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{
     ArgAction, ArgMatches, Command, Parser,
@@ -61,6 +61,14 @@ pub fn parse_with_file<P: Parser>(argv: Vec<OsString>, path: PathBuf) -> Result<
     argv.push("--config".into());
     argv.push(path.into());
     parse(argv, |_| None)
+}
+
+/// Writes an error as one line to standard error, and tells how the program ends.
+pub fn exit_code(result: Result<(), impl fmt::Display>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    // Nobody is left to be told when this fails.
+    let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
+    ExitCode::FAILURE
 }
 
 /// A value that the environment or the file gives to an option.

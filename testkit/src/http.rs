@@ -26,7 +26,8 @@ pub struct Answer {
 pub fn get(url: &str) -> anyhow::Result<Answer> {
     let rest = url.strip_prefix("http://").context("an http:// URL")?;
     let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let mut stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
+    let mut stream =
+        TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(stream, "GET /{path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
     let mut answer = Vec::new();

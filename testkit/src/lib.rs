@@ -2,5 +2,6 @@
 
 pub mod bench;
 pub mod http;
+pub mod peer;
 pub mod process;
 pub mod sim;

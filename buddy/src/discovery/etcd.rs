@@ -8,19 +8,20 @@
 //! The keys are listed, then watched from that revision on. Whatever ends the watch (compaction, a
 //! lost connection, an expired token) leads to a new list.
 
+mod connect;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
-use etcd_client::{Client, ConnectOptions, GetOptions, WatchOptions, WatchStream};
+use etcd_client::{Client, GetOptions, WatchOptions, WatchStream};
 use heapster_shared::{
     Set,
     backoff::Backoff,
     host::Host,
-    secret::Secret,
     spec::{Spec, SpecError},
 };
-use serde::Deserialize;
 
+use self::connect::{Connector, sentence};
 use super::{Discovery, DiscoveryError, Kind, entry::host_of_value};
 
 /// The entry in the table of discoveries.
@@ -31,71 +32,24 @@ pub(super) const KIND: Kind = Kind {
         "etcd",
         "etcd:http://127.0.0.1:2379?prefix=/heapster/hosts/",
         "etcd:http://e1:2379,http://e2:2379?prefix=/prod/hosts/&user=heapster&password=secret",
+        "etcd:https://e1:2379?ca=/etc/heapster/etcd-ca.pem",
     ],
     build,
 };
 
-const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:2379";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// A silent connection is asked whether it lives after this time, and given up after the next.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+/// Of one endpoint; then the next one is asked.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// More than this under one prefix is no list of hosts.
 const MAX_LIST_BYTES: usize = 64 << 20;
 
-/// The options.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-struct Options {
-    /// What the keys of hosts begin with. Default: `/heapster/hosts/`.
-    #[serde(default = "default_prefix")]
-    prefix: String,
-    /// User of etcd. Default: none.
-    #[serde(default)]
-    user: String,
-    /// The user's password.
-    #[serde(default)]
-    password: Secret,
-}
-
-fn default_prefix() -> String {
-    "/heapster/hosts/".to_owned()
-}
-
 fn build(spec: Spec) -> Result<Box<dyn Discovery>, SpecError> {
-    let options: Options = spec.options()?;
-    let wrong = |what: String| SpecError(format!("etcd: {what}"));
-    let location = if spec.location.is_empty() { DEFAULT_ENDPOINT } else { &spec.location };
-    let endpoints = location.split(',').map(str::trim).filter(|endpoint| !endpoint.is_empty());
-    let endpoints: Result<Vec<String>, String> = endpoints.map(checked_endpoint).collect();
-    let endpoints = endpoints.map_err(wrong)?;
-    if endpoints.is_empty() {
-        return Err(wrong(format!("name an endpoint, such as {DEFAULT_ENDPOINT}")));
-    }
-    if options.prefix.is_empty() {
-        return Err(wrong("`prefix` is empty; every key of etcd would be a host".to_owned()));
-    }
-    if options.user.is_empty() != options.password.is_empty() {
-        return Err(wrong("`user` and `password` go together".to_owned()));
-    }
-    Ok(Box::new(Etcd::new(endpoints, options)))
-}
-
-fn checked_endpoint(endpoint: &str) -> Result<String, String> {
-    let hint = format!("write it as {DEFAULT_ENDPOINT}");
-    let url = url::Url::parse(endpoint).map_err(|error| format!("endpoint: {error}; {hint}"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("user and password are options of their own, not part of the endpoint".into());
-    }
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(format!("`{endpoint}` is no endpoint; {hint}"));
-    }
-    Ok(endpoint.trim_end_matches('/').to_owned())
+    Ok(Box::new(Etcd::new(Connector::new(&spec)?)))
 }
 
 struct Etcd {
-    endpoints: Vec<String>,
-    options: Options,
+    connector: Connector,
+    /// Index of the endpoint in use.
+    endpoint: usize,
     client: Option<Client>,
     /// Of the newest list; while there is none, nothing is known to change.
     watch: WatchState,
@@ -116,10 +70,10 @@ enum WatchState {
 }
 
 impl Etcd {
-    fn new(endpoints: Vec<String>, options: Options) -> Self {
+    fn new(connector: Connector) -> Self {
         Self {
-            endpoints,
-            options,
+            connector,
+            endpoint: 0,
             client: None,
             watch: WatchState::Idle,
             trouble: Backoff::new(Duration::from_millis(100), Duration::from_secs(30)),
@@ -128,29 +82,21 @@ impl Etcd {
         }
     }
 
-    async fn client(&mut self) -> Result<Client, etcd_client::Error> {
+    async fn client(&mut self) -> Result<Client, String> {
         if let Some(client) = &self.client {
             return Ok(client.clone());
         }
-        let mut connect = ConnectOptions::new()
-            .with_connect_timeout(CONNECT_TIMEOUT)
-            .with_keep_alive(KEEP_ALIVE.0, KEEP_ALIVE.1)
-            .with_keep_alive_while_idle(true)
-            // A member that lost the others would give an old list, and watch nothing.
-            .with_require_leader(true);
-        if !self.options.user.is_empty() {
-            connect = connect.with_user(&self.options.user, self.options.password.expose());
-        }
-        let client = Client::connect(&self.endpoints, Some(connect)).await?;
+        let client = self.connector.connect(self.endpoint).await?;
         self.client = Some(client.clone());
         Ok(client)
     }
 
     /// All hosts, and the revision of which they are.
-    async fn read(&mut self) -> Result<(Vec<Host>, i64), etcd_client::Error> {
+    async fn read(&mut self) -> Result<(Vec<Host>, i64), String> {
         let mut kv = self.client().await?.kv_client().max_decoding_message_size(MAX_LIST_BYTES);
-        let prefix = self.options.prefix.as_str();
-        let mut answer = kv.get(prefix, Some(GetOptions::new().with_prefix())).await?;
+        let prefix = self.connector.prefix();
+        let answer = kv.get(prefix, Some(GetOptions::new().with_prefix())).await;
+        let mut answer = answer.map_err(|error| sentence(&error))?;
         let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
         let pairs = answer.take_kvs();
         let pairs = pairs.iter().map(|pair| (pair.key(), pair.value()));
@@ -168,8 +114,23 @@ impl Etcd {
         self.left_out = left_out;
     }
 
-    fn error(&self, what: &str) -> DiscoveryError {
-        DiscoveryError(format!("etcd at {}: {what}", self.endpoints.join(", ")))
+    /// Reads from the endpoint in use, or the next one that answers.
+    async fn read_anywhere(&mut self) -> Result<(Vec<Host>, i64), String> {
+        let mut errors = Vec::new();
+        for _ in 0..self.connector.endpoints().len() {
+            let error = match tokio::time::timeout(REQUEST_TIMEOUT, self.read()).await {
+                Ok(Ok(read)) => return Ok(read),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    let seconds = REQUEST_TIMEOUT.as_secs();
+                    format!("no answer within {seconds} s; is it running there?")
+                }
+            };
+            errors.push(format!("{}: {error}", self.connector.endpoints()[self.endpoint]));
+            self.client = None;
+            self.endpoint = (self.endpoint + 1) % self.connector.endpoints().len();
+        }
+        Err(errors.join("; "))
     }
 
     /// Notes that the list may be old and that the connection is not to be trusted.
@@ -183,15 +144,13 @@ impl Etcd {
     /// Begins to watch after the revision of the newest list.
     async fn open(&mut self, revision: i64) {
         let options = WatchOptions::new().with_prefix().with_start_revision(revision + 1);
-        let opened = match self.client().await {
-            Ok(client) => {
-                let mut watch = client.watch_client();
-                let opening = watch.watch(self.options.prefix.as_str(), Some(options));
-                tokio::time::timeout(REQUEST_TIMEOUT, opening).await
-            }
-            Err(error) => Ok(Err(error)),
+        let client = match self.client().await {
+            Ok(client) => client,
+            Err(error) => return self.lose(&error),
         };
-        match opened {
+        let mut watch = client.watch_client();
+        let opening = watch.watch(self.connector.prefix(), Some(options));
+        match tokio::time::timeout(REQUEST_TIMEOUT, opening).await {
             Ok(Ok(stream)) => self.watch = WatchState::Open(Box::new(stream)),
             Ok(Err(error)) => self.lose(&sentence(&error)),
             Err(_) => self.lose("no answer to the watch"),
@@ -203,21 +162,10 @@ impl Etcd {
 impl Discovery for Etcd {
     async fn list(&mut self) -> Result<Vec<Host>, DiscoveryError> {
         self.watch = WatchState::Idle;
-        match tokio::time::timeout(REQUEST_TIMEOUT, self.read()).await {
-            Ok(Ok((hosts, revision))) => {
-                self.watch = WatchState::From(revision);
-                Ok(hosts)
-            }
-            Ok(Err(error)) => {
-                self.client = None;
-                Err(self.error(&sentence(&error)))
-            }
-            Err(_) => {
-                self.client = None;
-                let seconds = REQUEST_TIMEOUT.as_secs();
-                Err(self.error(&format!("no answer within {seconds} s; is it running there?")))
-            }
-        }
+        let read = self.read_anywhere().await;
+        let (hosts, revision) = read.map_err(|error| DiscoveryError(format!("etcd at {error}")))?;
+        self.watch = WatchState::From(revision);
+        Ok(hosts)
     }
 
     async fn changed(&mut self) {
@@ -277,23 +225,6 @@ fn host_of_pair(prefix: &str, key: &[u8], value: &[u8]) -> Result<Host, String> 
     host_of_value(id, value)
 }
 
-/// What went wrong, without the details of the transport's types.
-fn sentence(error: &etcd_client::Error) -> String {
-    match error {
-        etcd_client::Error::GRpcStatus(status) => match status.code() {
-            tonic::Code::Unavailable => format!("not reachable: {}", status.message()),
-            tonic::Code::Unauthenticated | tonic::Code::PermissionDenied => {
-                format!(
-                    "refused: {}; check `user` and `password` and the role's keys",
-                    status.message()
-                )
-            }
-            _ => status.message().to_owned(),
-        },
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,21 +246,5 @@ mod tests {
         assert!(left_out[0].starts_with("key /h/b: ") && left_out[0].contains("line 1"));
         assert!(left_out[1].contains("empty name"), "{left_out:?}");
         assert!(left_out[2].contains("`c/d` is no name"), "{left_out:?}");
-    }
-
-    #[test]
-    fn wrong_options_are_refused_before_anything_starts() {
-        for (text, expected) in [
-            ("etcd:e1:2379", "no endpoint"),
-            ("etcd:http://u:p@e1:2379", "options of their own"),
-            ("etcd:,", "name an endpoint"),
-            ("etcd?prefix=", "`prefix` is empty"),
-            ("etcd?user=u", "go together"),
-            ("etcd?path=/x", "unknown option `path`"),
-        ] {
-            let error = build(text.parse().unwrap()).err().unwrap().to_string();
-            assert!(error.contains(expected), "{text}: {error}");
-            assert!(!error.contains(":p@"), "{error}");
-        }
     }
 }

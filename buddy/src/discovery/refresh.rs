@@ -24,6 +24,8 @@ const LIST_DEADLINE: Duration = Duration::from_secs(30);
 /// Changes that come one after the other are read together.
 const GATHER: Duration = Duration::from_millis(100);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// However long the interval is, a failure is not waited out longer than this.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// The hosts of the cluster, as far as they are known.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,7 +81,7 @@ struct Refresh {
 
 impl Refresh {
     fn new(index: usize, name: String, interval: Duration, board: Arc<Board>) -> Self {
-        let backoff = Backoff::new(FIRST_RETRY.min(interval), interval);
+        let backoff = Backoff::new(FIRST_RETRY.min(interval), LONGEST_RETRY.min(interval));
         Self { index, name, interval, board, backoff, failing: None }
     }
 

@@ -61,6 +61,7 @@ struct Options {
     /// loopback address, else the host of the URL.
     name: Option<String>,
     /// Port of discovered hosts. Default: 8080; the cAdvisor within an old kubelet has 4194.
+    #[serde(default, deserialize_with = "port")]
     port: Option<u16>,
     /// `http` or `https`, for discovered hosts. Default: `http`.
     scheme: Option<String>,
@@ -71,6 +72,13 @@ struct Options {
 
 const fn default_max_body_size() -> ByteSize {
     ByteSize::mib(64)
+}
+
+fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let port = text.parse().ok().filter(|port| *port > 0);
+    let wrong = || format!("`port` is `{text}`: write 1 to 65535");
+    port.map(Some).ok_or_else(|| serde::de::Error::custom(wrong()))
 }
 
 struct Cadvisor {
@@ -143,19 +151,52 @@ fn own_host(location: &str, name: Option<&str>) -> Result<Host, String> {
 }
 
 impl Cadvisor {
-    /// `scheme://address:port/path` of a host, as it says itself or by the options.
-    fn base_url(&self, host: &Host) -> String {
+    /// `scheme://address:port/path` of a host at one of its addresses, as it says itself or by the
+    /// options.
+    fn base_url(&self, host: &Host, address: &str) -> String {
         let of_kind = |kind: &str| host.endpoints.iter().find(|endpoint| endpoint.kind == kind);
         let any = Endpoint::default();
         let endpoint = of_kind(KIND.name).or_else(|| of_kind("")).unwrap_or(&any);
         let scheme =
             if endpoint.scheme.is_empty() { &self.scheme } else { endpoint.scheme.as_str() };
         let port = if endpoint.port == 0 { self.port } else { endpoint.port };
-        let address = host.addresses.first().unwrap_or(&host.name);
         let (open, close) = if address.contains(':') { ("[", "]") } else { ("", "") };
         let path = endpoint.path.trim_end_matches('/');
         let slash = if path.is_empty() || path.starts_with('/') { "" } else { "/" };
         format!("{scheme}://{open}{address}{close}:{port}{slash}{path}")
+    }
+
+    /// Polls the host at the address that worked last, or the next one that does; the error is that
+    /// of the first.
+    async fn poll_any_address(
+        &self,
+        host: &Host,
+        memory: &HostMemory,
+    ) -> Result<Vec<Reading>, FetchError> {
+        let by_name = [host.name.clone()];
+        let addresses = if host.addresses.is_empty() { &by_name[..] } else { &host.addresses };
+        let first = memory.address() % addresses.len();
+        let mut first_error = None;
+        for index in (0..addresses.len()).map(|step| (first + step) % addresses.len()) {
+            match self.poll_at(&self.base_url(host, &addresses[index]), memory).await {
+                Err(error @ FetchError::Unreachable { .. }) => {
+                    first_error.get_or_insert(error);
+                }
+                result => {
+                    memory.remember_address(index);
+                    return result;
+                }
+            }
+        }
+        Err(first_error.unwrap_or_else(|| FetchError::failed(&host.name, "no address")))
+    }
+
+    async fn poll_at(&self, base: &str, memory: &HostMemory) -> Result<Vec<Reading>, FetchError> {
+        let answers = self.ask(base, memory).await?;
+        let facts = self.facts(answers.api(), base, memory).await?;
+        let readings = answers.read(&facts, &mut memory.devices())?;
+        memory.note(&readings);
+        Ok(readings)
     }
 
     /// Asks with the version that is known to work, or finds it.
@@ -217,15 +258,8 @@ impl Source for Cadvisor {
     }
 
     async fn poll(&self, host: &Host) -> Result<Vec<Reading>, PollError> {
-        let base = self.base_url(host);
         let memory = self.hosts.of(&host.id);
-        let readings = async {
-            let answers = self.ask(&base, &memory).await?;
-            let facts = self.facts(answers.api(), &base, &memory).await?;
-            answers.read(&facts, &mut memory.devices())
-        };
-        let readings = readings.await.map_err(|error| PollError(error.to_string()))?;
-        memory.note(&readings);
-        Ok(readings)
+        let polled = self.poll_any_address(host, &memory).await;
+        polled.map_err(|error| PollError(error.to_string()))
     }
 }

@@ -38,6 +38,14 @@ pub(super) enum FetchError {
         /// `: ` and the first line of the body, or nothing.
         line: String,
     },
+    /// There is no connection; another address of the host may serve.
+    #[error("{url}: {reason}")]
+    Unreachable {
+        /// What was asked.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// There was no answer, or no complete and valid one.
     #[error("{url}: {reason}")]
     Failed {
@@ -141,15 +149,12 @@ impl Fetcher {
     }
 }
 
-/// TLS with the certificates of this machine; none at all is an error only for who uses `https`.
 fn tls_config() -> Result<rustls::ClientConfig, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("cannot set up TLS: {error}"))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(builder.with_root_certificates(crate::tls::system_roots()).with_no_client_auth())
 }
 
 async fn refusal(url: &str, mut response: Response) -> FetchError {
@@ -183,7 +188,8 @@ fn first_line(body: &[u8]) -> String {
 /// Why no answer came at all, in words.
 fn no_answer(url: &str, error: &reqwest::Error) -> FetchError {
     let io_kind = causes(error)
-        .find_map(|cause| cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind))
+        .find(|kind| *kind != ErrorKind::Other);
     let inner = innermost(error);
     let reason = match io_kind {
         Some(ErrorKind::ConnectionRefused) => {
@@ -199,26 +205,29 @@ fn no_answer(url: &str, error: &reqwest::Error) -> FetchError {
         _ if causes(error).any(|cause| cause.to_string().contains("dns error")) => {
             format!("the name of the host cannot be resolved: {inner}")
         }
-        _ if causes(error).any(|cause| cause.is::<rustls::Error>()) || is_tls(error) => {
+        _ if causes(error).any(|cause| cause.is::<rustls::Error>()) => {
             format!("no TLS connection: {inner}")
         }
         _ if error.is_builder() => format!("no valid address: {inner}"),
         _ if error.is_connect() => format!("no connection: {inner}"),
         _ => format!("the host closed the connection or gave no HTTP answer: {inner}"),
     };
+    if error.is_connect() {
+        return FetchError::Unreachable { url: url.to_owned(), reason };
+    }
     FetchError::failed(url, reason)
 }
 
-/// rustls hides in an I/O error, which does not name it as its cause.
-fn is_tls(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| {
-        let io = cause.downcast_ref::<std::io::Error>();
-        io.and_then(std::io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>())
-    })
-}
-
+/// The error, its cause, and so on down. What is wrapped in an I/O error counts as its cause,
+/// although the standard library skips it: that is where rustls is found.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (**error).source())
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn Error + 'static) = *error;
+        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        }
+    })
 }
 
 /// The cause at the bottom: those above it only say that something failed.

@@ -20,7 +20,10 @@ use heapster_shared::tick;
 
 pub use handle::{AskError, ModelHandle, QUESTIONS};
 
-use super::{Drain, Observe, Offer};
+use super::{
+    Drain, Observe, Offer,
+    exit::{Exit, ExitGuard},
+};
 use crate::{
     core::model::{Limits, Model, ModelStats, RowCounts},
     delivery::{Outcome, Payload},
@@ -44,6 +47,7 @@ pub struct ModelActor {
     expired_unix_ms: i64,
     warned_unix_ms: i64,
     draining: bool,
+    guard: Option<ExitGuard>,
 }
 
 impl ModelActor {
@@ -56,7 +60,15 @@ impl ModelActor {
             expired_unix_ms: 0,
             warned_unix_ms: 0,
             draining: false,
+            guard: None,
         }
+    }
+
+    /// Tells a supervisor when and why this actor stops.
+    #[must_use]
+    pub fn guarded(mut self, guard: ExitGuard) -> Self {
+        self.guard = Some(guard);
+        self
     }
 
     fn expire(&mut self, now_ms: i64) {
@@ -172,6 +184,9 @@ impl Handler<Drain> for ModelActor {
     /// Nothing waits to be written, so that there is nothing to wait for.
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) {
         self.draining = true;
+        if let Some(guard) = &mut self.guard {
+            guard.set(Exit::Drained);
+        }
         ctx.stop();
     }
 }
@@ -218,7 +233,7 @@ mod tests {
         for _ in 0..2 {
             let (ticket, outcome) = Ticket::new();
             let offer = Offer { payload: payload.clone(), ticket: Some(ticket) };
-            model.addr().send(offer).await.unwrap();
+            model.addr().unwrap().send(offer).await.unwrap();
             assert_eq!(outcome.await.unwrap(), Outcome::Delivered);
         }
         let question = messages::ListNames { cluster: None, names: Names::Nodes };

@@ -272,7 +272,7 @@ impl World {
         for cluster in clusters {
             for batch in (Rows { cluster, now_ms }).batches() {
                 let offer = Offer { payload: Payload::Rows(Arc::new(batch)), ticket: None };
-                model.addr().send(offer).await.unwrap();
+                model.addr().unwrap().send(offer).await.unwrap();
             }
         }
         let state = AppState::new(Arc::new(parts), model);
@@ -291,7 +291,7 @@ impl World {
     /// Gives the model a further batch.
     pub(crate) async fn offer(&self, batch: RowBatch) {
         let offer = Offer { payload: Payload::Rows(Arc::new(batch)), ticket: None };
-        self.state.model.addr().send(offer).await.unwrap();
+        self.state.model.addr().unwrap().send(offer).await.unwrap();
     }
 
     pub(crate) async fn request(&self, method: &str, path: &str) -> reqwest::Response {

@@ -40,6 +40,19 @@ pub struct EntityTable {
 }
 
 impl EntityTable {
+    /// An empty table that gives out numbers above this one only, for whoever takes over from a
+    /// table that is lost.
+    #[must_use]
+    pub fn starting_after(last: EntityId) -> Self {
+        Self { entities: Map::default(), last_id: last.0 }
+    }
+
+    /// The largest number given out so far; 0 for none.
+    #[must_use]
+    pub const fn last_id(&self) -> EntityId {
+        EntityId(self.last_id)
+    }
+
     /// The entity of this definition. Where one with other labels, uid, start or parent was there,
     /// a new value with the same number replaces it.
     pub fn intern(&mut self, definition: Definition) -> Arc<Entity> {
@@ -146,6 +159,14 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &recreated));
         assert_ne!(table.intern(pod("b", "web", "1")).id, first.id);
         assert_eq!(table.len(), 2);
+    }
+
+    #[test]
+    fn a_successor_reuses_no_number() {
+        let mut lost = EntityTable::default();
+        let entity = lost.intern(pod("a", "web", "1"));
+        let mut successor = EntityTable::starting_after(lost.last_id());
+        assert!(successor.intern(pod("a", "other", "1")).id > entity.id);
     }
 
     #[test]

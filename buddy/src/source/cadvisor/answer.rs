@@ -5,7 +5,7 @@ mod text;
 
 use serde::Deserialize;
 
-pub(super) use text::{Entries, Filesystems, Text};
+pub(super) use text::{Entries, Filesystems, Newest, Text};
 
 use super::time::Timestamp;
 
@@ -15,9 +15,9 @@ pub(super) struct Info<'a> {
     /// What it is.
     #[serde(borrow)]
     pub(super) spec: Spec<'a>,
-    /// What it does, oldest first.
-    #[serde(borrow)]
-    pub(super) stats: Option<Vec<Stats<'a>>>,
+    /// What it does.
+    #[serde(borrow, default)]
+    pub(super) stats: Newest<'a>,
 }
 
 /// What v1 says of a container.
@@ -32,9 +32,9 @@ pub(super) struct LegacyInfo<'a> {
     /// What it is.
     #[serde(borrow)]
     pub(super) spec: Spec<'a>,
-    /// What it does, oldest first.
-    #[serde(borrow)]
-    pub(super) stats: Option<Vec<Stats<'a>>>,
+    /// What it does.
+    #[serde(borrow, default)]
+    pub(super) stats: Newest<'a>,
 }
 
 /// What a container is.

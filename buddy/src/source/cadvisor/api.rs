@@ -7,9 +7,9 @@
 use heapster_shared::Map;
 
 use super::{
-    answer::{Entries, Info, LegacyInfo, Machine, Spec, Stats},
+    answer::{Entries, Info, LegacyInfo, Machine, Newest, Spec},
     facts::{Devices, Facts},
-    map::{Container, Mapper, newest},
+    map::{Container, Mapper},
 };
 use crate::source::{
     Reading,
@@ -148,13 +148,13 @@ impl Answers {
     }
 
     fn read_v2_1(&self, facts: &Facts, devices: &mut Devices) -> Result<Vec<Reading>, FetchError> {
-        let machine: Option<Vec<Stats<'_>>> = decode(&self.other_url(), &self.other)?;
+        let machine: Newest<'_> = decode(&self.other_url(), &self.other)?;
         let infos: Entries<'_, Info<'_>> = decode(&self.main_url(), &self.main)?;
-        let stats = newest(&machine).ok_or_else(|| no_machine(&self.other_url()))?;
+        let stats = machine.0.as_ref().ok_or_else(|| no_machine(&self.other_url()))?;
         let mut mapper = Mapper::new(facts, devices, infos.0.len() + 1);
         mapper.add_machine(&Spec::default(), stats);
         for (path, info) in infos.0.iter().filter(|(path, _)| **path != *"/") {
-            let Some(stats) = newest(&info.stats) else { continue };
+            let Some(stats) = &info.stats.0 else { continue };
             let aliases = info.spec.aliases.as_deref().unwrap_or_default();
             mapper.add(&Container { path, aliases, spec: &info.spec, stats });
         }
@@ -162,7 +162,7 @@ impl Answers {
     }
 
     fn read_v2_0(&self, facts: &Facts, devices: &mut Devices) -> Result<Vec<Reading>, FetchError> {
-        let samples: Entries<'_, Option<Vec<Stats<'_>>>> = decode(&self.main_url(), &self.main)?;
+        let samples: Entries<'_, Newest<'_>> = decode(&self.main_url(), &self.main)?;
         let specs: Entries<'_, Spec<'_>> = decode(&self.other_url(), &self.other)?;
         let specs: Map<&str, &Spec<'_>> =
             specs.0.iter().map(|(path, spec)| (&**path, spec)).collect();
@@ -170,7 +170,7 @@ impl Answers {
         let mut machine = false;
         for (path, stats) in &samples.0 {
             // A container that came between the two answers waits for the next poll.
-            let (Some(stats), Some(spec)) = (newest(stats), specs.get(&**path)) else { continue };
+            let (Some(stats), Some(spec)) = (&stats.0, specs.get(&**path)) else { continue };
             let aliases = spec.aliases.as_deref().unwrap_or_default();
             machine |= **path == *"/";
             mapper.add(&Container { path, aliases, spec, stats });
@@ -183,7 +183,7 @@ impl Answers {
         let mut mapper = Mapper::new(facts, devices, infos.len());
         let mut machine = false;
         for info in &infos {
-            let Some(stats) = newest(&info.stats) else { continue };
+            let Some(stats) = &info.stats.0 else { continue };
             let aliases = info.aliases.as_deref().or(info.spec.aliases.as_deref());
             let aliases = aliases.unwrap_or_default();
             machine |= *info.name == *"/";

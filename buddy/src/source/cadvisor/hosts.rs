@@ -35,6 +35,7 @@ struct Known {
     api: Option<Api>,
     facts: Option<(Arc<Facts>, Instant)>,
     machine_cpu_ns: i64,
+    address: usize,
 }
 
 /// What a panic leaves behind is whole: nothing is changed in more than one step.
@@ -72,6 +73,16 @@ impl HostMemory {
     /// The next poll finds out anew which version works.
     pub(super) fn forget_api(&self) {
         lock(&self.known).api = None;
+    }
+
+    /// Index of the address that worked last.
+    pub(super) fn address(&self) -> usize {
+        lock(&self.known).address
+    }
+
+    /// Remembers the index of an address that works.
+    pub(super) fn remember_address(&self, index: usize) {
+        lock(&self.known).address = index;
     }
 
     /// What is known of the machine, and whether it is fresh.

@@ -28,11 +28,6 @@ pub(super) struct Container<'c, 'a> {
     pub(super) stats: &'c Stats<'a>,
 }
 
-/// The newest of some samples.
-pub(super) fn newest<'c, 'a>(stats: &'c Option<Vec<Stats<'a>>>) -> Option<&'c Stats<'a>> {
-    stats.iter().flatten().max_by_key(|stats| stats.timestamp)
-}
-
 /// Makes the readings of one poll.
 pub(super) struct Mapper<'m> {
     facts: &'m Facts,

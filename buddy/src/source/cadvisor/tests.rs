@@ -126,7 +126,7 @@ fn the_containers_of_v2_1() {
     assert_eq!((app.time_ms, app.start_time_ms), (1_795_344_553_268, 1_795_344_453_738));
     let Subject::SysContainer { uid, .. } = &app.subject else { unreachable!() };
     assert_eq!(uid, "172dd4a0366000604e2c4de41457aa1eb3093bb59ead22e0f1d472a2aaade094");
-    let no_cpu = system(&readings, "sysagent");
+    let no_cpu = system(&readings, "machine.slice");
     assert_eq!(values(no_cpu)[0], "memory/usage=5535780864");
 }
 
@@ -141,7 +141,7 @@ fn v2_0_says_the_same() {
     let app = values(system(&readings, APP));
     assert_eq!(app[0], "cpu/usage=6523694254");
     assert_eq!(app.len(), 7, "{app:?}");
-    assert_eq!(values(system(&readings, "sysagent")).len(), 6);
+    assert_eq!(values(system(&readings, "machine.slice")).len(), 6);
 }
 
 /// Of the two samples that v1.3 gives, the newer one counts.
@@ -153,7 +153,7 @@ fn v1_3_says_the_same() {
     let app = system(&readings, APP);
     assert_eq!(app.time_ms, 1_795_344_551_596);
     assert_eq!(values(app)[0], "cpu/usage=6523694254");
-    assert_eq!(values(system(&readings, "sysagent"))[0], "memory/usage=5467697152");
+    assert_eq!(values(system(&readings, "machine.slice"))[0], "memory/usage=5467697152");
 }
 
 /// A container with Kubernetes' labels has all that the schema lists for it.
@@ -288,13 +288,18 @@ fn addresses_of_hosts() {
         ..Endpoint::default()
     };
     let mut host = Host::named("n1");
-    assert_eq!(source("cadvisor").base_url(&host), "http://n1:8080");
-    host.addresses = vec!["fd00::1".into(), "10.0.0.1".into()];
-    assert_eq!(source("cadvisor?port=4194&scheme=https").base_url(&host), "https://[fd00::1]:4194");
+    assert_eq!(source("cadvisor").base_url(&host, "n1"), "http://n1:8080");
+    assert_eq!(
+        source("cadvisor?port=4194&scheme=https").base_url(&host, "fd00::1"),
+        "https://[fd00::1]:4194"
+    );
     host.endpoints = vec![endpoint("kubelet", "https", 10250, ""), endpoint("", "", 81, "")];
-    assert_eq!(source("cadvisor?port=4194").base_url(&host), "http://[fd00::1]:81");
+    assert_eq!(source("cadvisor?port=4194").base_url(&host, "fd00::1"), "http://[fd00::1]:81");
     host.endpoints.push(endpoint("cadvisor", "https", 0, "cadvisor/"));
-    assert_eq!(source("cadvisor?port=4194").base_url(&host), "https://[fd00::1]:4194/cadvisor");
+    assert_eq!(
+        source("cadvisor?port=4194").base_url(&host, "fd00::1"),
+        "https://[fd00::1]:4194/cadvisor"
+    );
 }
 
 /// The host that the location names has this machine's name where it is this machine.
@@ -314,7 +319,7 @@ fn own_hosts() {
 fn wrong_options_are_refused_before_anything_starts() {
     for (text, expected) in [
         ("cadvisor?prot=1", "unknown option `prot`, expected one of `name`, `port`, `scheme`"),
-        ("cadvisor?port=99999", "99999"),
+        ("cadvisor?port=99999", "`port` is `99999`: write 1 to 65535"),
         ("cadvisor?scheme=ftp", "neither http nor https"),
         ("cadvisor?name=a", "needs an address"),
         ("cadvisor:http://a?port=1", "write them into the address"),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::{Addr, Handler, MailboxError, Message, dev::ToEnvelope};
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::ModelActor;
@@ -28,27 +28,35 @@ pub enum AskError {
 /// The way to the model's actor, for as long as there is one or another of it.
 #[derive(Clone, Debug)]
 pub struct ModelHandle {
-    addr: Arc<ArcSwap<Addr<ModelActor>>>,
+    addr: Arc<ArcSwapOption<Addr<ModelActor>>>,
     permits: Arc<Semaphore>,
+}
+
+impl Default for ModelHandle {
+    /// A handle of an actor that has yet to be started, see [`ModelHandle::replace`].
+    fn default() -> Self {
+        Self { addr: Arc::default(), permits: Arc::new(Semaphore::new(QUESTIONS)) }
+    }
 }
 
 impl ModelHandle {
     /// A handle of this actor.
     #[must_use]
     pub fn new(addr: Addr<ModelActor>) -> Self {
-        let permits = Arc::new(Semaphore::new(QUESTIONS));
-        Self { addr: Arc::new(ArcSwap::from_pointee(addr)), permits }
+        let handle = Self::default();
+        handle.replace(addr);
+        handle
     }
 
     /// Lets every clone of the handle ask another actor: for who starts it again.
     pub fn replace(&self, addr: Addr<ModelActor>) {
-        self.addr.store(Arc::new(addr));
+        self.addr.store(Some(Arc::new(addr)));
     }
 
-    /// The actor at this time.
+    /// The actor at this time, if there is one.
     #[must_use]
-    pub fn addr(&self) -> Addr<ModelActor> {
-        Addr::clone(&self.addr.load())
+    pub fn addr(&self) -> Option<Addr<ModelActor>> {
+        self.addr.load().as_deref().cloned()
     }
 
     /// Asks the model.
@@ -65,7 +73,8 @@ impl ModelHandle {
         let answer = async {
             // Nobody closes the semaphore.
             let _permit = self.permits.acquire().await.map_err(|_| AskError::Gone)?;
-            self.addr().send(question).await.map_err(|error| match error {
+            let addr = self.addr().ok_or(AskError::Gone)?;
+            addr.send(question).await.map_err(|error| match error {
                 MailboxError::Closed => AskError::Gone,
                 MailboxError::Timeout => AskError::Busy,
             })

@@ -1,10 +1,10 @@
-//! Forms of JSON that the derived decoders would copy or could not read.
+//! Forms of JSON that the derived decoders would copy, keep without need, or could not read.
 
 use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::Filesystem;
+use super::{Filesystem, Stats};
 
 /// Text that is borrowed unless it has escapes. (A bare `Cow` in an option or a key is copied.)
 #[derive(Deserialize, Default, PartialEq, Eq, Debug)]
@@ -47,6 +47,41 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> de::Visitor<'de> for EntriesVisitor<'a, T
 
     fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
         Ok(Entries(Vec::new()))
+    }
+}
+
+/// The newest sample of a list; none for `null` or an empty list. The others are not kept, and a
+/// list of one (which is the rule) takes no allocation.
+#[derive(Default)]
+pub(in super::super) struct Newest<'a>(pub(in super::super) Option<Stats<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Newest<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NewestVisitor(PhantomData))
+    }
+}
+
+struct NewestVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> de::Visitor<'de> for NewestVisitor<'a> {
+    type Value = Newest<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of samples")
+    }
+
+    fn visit_seq<S: de::SeqAccess<'de>>(self, mut list: S) -> Result<Self::Value, S::Error> {
+        let mut newest: Option<Stats<'a>> = None;
+        while let Some(stats) = list.next_element::<Stats<'a>>()? {
+            if newest.as_ref().is_none_or(|known| known.timestamp <= stats.timestamp) {
+                newest = Some(stats);
+            }
+        }
+        Ok(Newest(newest))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(Newest(None))
     }
 }
 

@@ -1,0 +1,148 @@
+//! What is known of a buddy: shared by its session, its streams and its cluster.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+};
+
+use crate::status::BuddyStatus;
+
+/// Who a buddy says it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // the fields are those of the protocol's message Hello
+pub struct Identity {
+    pub buddy_id: String,
+    pub instance_id: String,
+    pub cluster: String,
+    pub manager: String,
+    pub roles: Vec<Role>,
+    pub software: String,
+    /// Where it connects from.
+    pub peer: String,
+}
+
+/// What a buddy does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Finds hosts.
+    Discovers,
+    /// Polls hosts and sends rows.
+    Polls,
+    /// Sends events.
+    ObservesEvents,
+}
+
+impl Role {
+    /// The role as pages name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Discovers => "discovers",
+            Self::Polls => "polls",
+            Self::ObservesEvents => "observes_events",
+        }
+    }
+}
+
+impl Identity {
+    /// Whether it sends rows.
+    #[must_use]
+    pub fn polls(&self) -> bool {
+        self.roles.contains(&Role::Polls)
+    }
+}
+
+/// A heartbeat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs)] // the fields are those of the protocol's message Heartbeat
+pub struct Pulse {
+    pub unix_ms: i64,
+    pub spool_bytes: u64,
+    pub dropped_frames: u64,
+}
+
+/// One connection of a buddy, and what was counted on it.
+#[derive(Debug)]
+#[allow(missing_docs)] // the fields are those of `BuddyStatus`
+pub struct BuddyRecord {
+    pub identity: Identity,
+    pub connected: AtomicBool,
+    pub connected_unix_ms: i64,
+    pub heard_unix_ms: AtomicI64,
+    pub clock_offset_ms: AtomicI64,
+    pub delivered_sequence: AtomicU64,
+    pub received_bytes: AtomicU64,
+    pub received_frames: AtomicU64,
+    pub retried_frames: AtomicU64,
+    pub rejected_frames: AtomicU64,
+    pub spool_bytes: AtomicU64,
+    pub dropped_frames: AtomicU64,
+    last_error: Mutex<String>,
+}
+
+impl BuddyRecord {
+    /// The record of a buddy that has just connected.
+    #[must_use]
+    pub fn new(identity: Identity, now_ms: i64) -> Self {
+        Self {
+            identity,
+            connected: AtomicBool::new(true),
+            connected_unix_ms: now_ms,
+            heard_unix_ms: AtomicI64::new(now_ms),
+            clock_offset_ms: AtomicI64::default(),
+            delivered_sequence: AtomicU64::default(),
+            received_bytes: AtomicU64::default(),
+            received_frames: AtomicU64::default(),
+            retried_frames: AtomicU64::default(),
+            rejected_frames: AtomicU64::default(),
+            spool_bytes: AtomicU64::default(),
+            dropped_frames: AtomicU64::default(),
+            last_error: Mutex::default(),
+        }
+    }
+
+    /// Notes a sign of life.
+    pub fn heard(&self, now_ms: i64) {
+        self.heard_unix_ms.store(now_ms, Relaxed);
+    }
+
+    /// Notes a heartbeat.
+    pub fn pulse(&self, pulse: Pulse, now_ms: i64) {
+        self.heard(now_ms);
+        self.clock_offset_ms.store(pulse.unix_ms.saturating_sub(now_ms), Relaxed);
+        self.spool_bytes.store(pulse.spool_bytes, Relaxed);
+        self.dropped_frames.store(pulse.dropped_frames, Relaxed);
+    }
+
+    /// Notes what went wrong.
+    pub fn failed(&self, error: &str) {
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        error.clone_into(&mut last);
+    }
+
+    /// The record as pages show it.
+    #[must_use]
+    pub fn status(&self) -> BuddyStatus {
+        let last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        BuddyStatus {
+            id: self.identity.buddy_id.clone(),
+            instance: self.identity.instance_id.clone(),
+            cluster: self.identity.cluster.clone(),
+            roles: self.identity.roles.iter().map(|role| role.name().to_owned()).collect(),
+            software: self.identity.software.clone(),
+            peer: self.identity.peer.clone(),
+            connected: self.connected.load(Relaxed),
+            connected_unix_ms: self.connected_unix_ms,
+            heard_unix_ms: self.heard_unix_ms.load(Relaxed),
+            clock_offset_ms: self.clock_offset_ms.load(Relaxed),
+            delivered_sequence: self.delivered_sequence.load(Relaxed),
+            received_bytes: self.received_bytes.load(Relaxed),
+            received_frames: self.received_frames.load(Relaxed),
+            retried_frames: self.retried_frames.load(Relaxed),
+            rejected_frames: self.rejected_frames.load(Relaxed),
+            spool_bytes: self.spool_bytes.load(Relaxed),
+            dropped_frames: self.dropped_frames.load(Relaxed),
+            last_error,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The messages of the cluster actor.
+
+use std::sync::Arc;
+
+use actix::{Message, dev::MessageResponse};
+use heapster_shared::{
+    entity::Entity,
+    event::Event,
+    host::{DiscoveryState, HostState},
+    row::Block,
+    schema::{Field, Layout},
+    tick::Tick,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    actors::{
+        buddy::{BuddyRecord, Identity},
+        ledger::Ledger,
+        mailbox::Mailbox,
+        session::{Downlink, Session},
+    },
+    core::{
+        entities::Unresolved,
+        inventory::{HostsUpdate, NotApplied},
+    },
+    delivery::Ticket,
+    status::{BuddyStatus, ClusterStatus},
+};
+
+/// A buddy wants a session.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Joined, JoinError>")]
+pub struct Join {
+    /// Who it is.
+    pub identity: Identity,
+    /// Where the session's messages to it go.
+    pub downlink: mpsc::Sender<Downlink>,
+}
+
+/// The session that a buddy was given.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Joined {
+    pub session_id: String,
+    pub session: Mailbox<Session>,
+    pub record: Arc<BuddyRecord>,
+    /// Cancelled when the session ends.
+    pub closed: CancellationToken,
+}
+
+/// Why a buddy was given none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum JoinError {
+    /// Another instance of it is alive.
+    Duplicate {
+        /// Where that one connects from.
+        peer: String,
+        /// When it will be taken for dead if it stays silent.
+        retry_after_ms: u32,
+    },
+    /// There are as many buddies as a cluster may have.
+    TooMany,
+}
+
+/// A stream presents a session.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Found>")]
+pub struct FindSession {
+    /// As given in [`Joined`].
+    pub session_id: String,
+    /// The instance that wrote the segment.
+    pub instance_id: String,
+}
+
+/// The session that a stream belongs to.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Found {
+    pub session: Mailbox<Session>,
+    pub record: Arc<BuddyRecord>,
+    /// The frames of the instance that wrote the segment.
+    pub ledger: Arc<Ledger>,
+}
+
+/// Definitions of a stream; refused when the cluster would remember too many entities.
+#[derive(Debug, Default, Message)]
+#[rtype(result = "Result<Resolved, TooManyEntities>")]
+pub struct ResolveDefinitions {
+    /// Entities, parents first.
+    pub entities: Vec<Unresolved>,
+    /// The measured fields of each layout.
+    pub layouts: Vec<Vec<Field>>,
+}
+
+/// The cluster remembers as many entities as it may; those that are gone are forgotten in time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the cluster has {0} entities, four times --max-entities: names may be made up anew each time"
+)]
+pub struct TooManyEntities(pub usize);
+
+/// What [`ResolveDefinitions`] asked for, in the same order.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Resolved {
+    pub entities: Vec<Arc<Entity>>,
+    pub layouts: Vec<Arc<Layout>>,
+}
+
+/// Rows that a buddy measured; answered with whether the router has them.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct SubmitRows {
+    /// The tick that they were taken for.
+    pub tick: Tick,
+    /// The rows.
+    pub blocks: Vec<Block>,
+    /// How many more were refused.
+    pub refused: usize,
+    /// Whether only required sinks are to have it: the others had it before.
+    pub required_only: bool,
+    /// The way back to the stream.
+    pub ticket: Ticket,
+}
+
+/// Events that a buddy reported; answered with whether the router has them.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct SubmitEvents {
+    /// The events.
+    pub events: Vec<Event>,
+    /// Whether only required sinks are to have it: the others had it before.
+    pub required_only: bool,
+    /// The way back to the stream.
+    pub ticket: Ticket,
+}
+
+/// A buddy has sent all that there is for a tick.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct EndRound {
+    /// The buddy.
+    pub buddy_id: String,
+    /// The tick.
+    pub tick: Tick,
+}
+
+/// A buddy says which hosts there are.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), NotApplied>")]
+pub struct UpdateHosts {
+    /// The buddy.
+    pub buddy_id: String,
+    /// What it says.
+    pub update: HostsUpdate,
+}
+
+/// A buddy says how discovering and polling went.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct UpdateHealth {
+    /// The buddy.
+    pub buddy_id: String,
+    /// By host.
+    pub hosts: Vec<HostState>,
+    /// By discovery.
+    pub discoveries: Vec<DiscoveryState>,
+}
+
+/// What a cluster says of itself and its buddies.
+#[derive(Clone, Debug, MessageResponse)]
+#[allow(missing_docs)]
+pub struct ClusterReport {
+    pub cluster: ClusterStatus,
+    pub buddies: Vec<BuddyStatus>,
+}

@@ -1,0 +1,142 @@
+//! The master's options.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use clap::Args;
+use heapster_shared::{spec::Spec, tick::Resolution, units::ByteSize};
+
+/// Options of the master. Each is also a key of the configuration file and an environment
+/// variable, see `heapster_shared::config`.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Master")]
+pub struct MasterArgs {
+    /// Where to serve the API and the pages over HTTP
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082")]
+    pub listen: SocketAddr,
+    /// Where buddies connect to, over gRPC [default: 127.0.0.1:8085; standalone: any free port of
+    /// 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub grpc_listen: Option<SocketAddr>,
+    /// Where samples go, as KIND[:LOCATION][?OPTIONS]; may be given several times
+    #[arg(long = "sink", value_name = "SPEC")]
+    pub sinks: Vec<Spec>,
+    /// Talk to buddies in plain text: anybody on the way can read and change what they send
+    #[arg(long)]
+    pub insecure: bool,
+    /// The distance between samples
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = resolution)]
+    pub resolution: Resolution,
+    /// How much of the past to keep in memory, and to remember entities that are gone
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub model_retention: Duration,
+    /// Memory that the past may take; what is over it goes, oldest first
+    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
+    pub model_max_bytes: ByteSize,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub limits: LimitArgs,
+}
+
+/// Bounds on what a single buddy may send. A buddy is told of them when it connects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Bytes of one frame, decompressed
+    #[arg(long, value_name = "SIZE", default_value = "4MiB")]
+    pub max_frame_bytes: ByteSize,
+    /// Bytes that a stream of a buddy may have on the way to the sinks
+    #[arg(long, value_name = "SIZE", default_value = "8MiB")]
+    pub credit_bytes: ByteSize,
+    /// Entities in one segment of a buddy's log, and hosts of one buddy
+    #[arg(long, value_name = "COUNT", default_value_t = 400_000)]
+    pub max_entities: u32,
+    /// Labels of one entity, field or host
+    #[arg(long, value_name = "COUNT", default_value_t = 64)]
+    pub max_labels: u32,
+    /// Bytes of one label, or of one name
+    #[arg(long, value_name = "SIZE", default_value = "16KiB")]
+    pub max_label_bytes: ByteSize,
+    /// Clusters that may be known at a time
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub max_clusters: usize,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    heapster_shared::units::parse_duration(text)
+}
+
+fn resolution(text: &str) -> Result<Resolution, String> {
+    Resolution::new(duration(text)?)
+}
+
+/// Where buddies connect to, unless told otherwise.
+const GRPC_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8085);
+
+impl MasterArgs {
+    /// Where buddies connect to.
+    #[must_use]
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_listen.unwrap_or(GRPC_LISTEN)
+    }
+
+    /// Whether the options make sense together, before anything starts.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn check(&self) -> Result<(), String> {
+        if !self.insecure {
+            return Err("TLS between master and buddies is not available yet: give --insecure \
+                        to talk in plain text, on a network that you trust"
+                .to_owned());
+        }
+        if self.limits.credit_bytes.0 == 0 || self.limits.max_frame_bytes.0 == 0 {
+            return Err("--credit-bytes and --max-frame-bytes must be more than 0".to_owned());
+        }
+        if self.listen == self.grpc_address() && self.listen.port() != 0 {
+            return Err(format!(
+                "--listen and --grpc-listen are both {}: give each its own port",
+                self.listen
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        master: MasterArgs,
+    }
+
+    fn parse(argv: &[&str]) -> Result<MasterArgs, clap::Error> {
+        let argv = std::iter::once("master").chain(argv.iter().copied());
+        Cli::try_parse_from(argv).map(|cli| cli.master)
+    }
+
+    #[test]
+    fn the_defaults_stand() {
+        let args = parse(&["--insecure", "--sink", "log"]).unwrap();
+        assert_eq!(args.listen.port(), 8082);
+        assert_eq!(args.resolution, Resolution::DEFAULT);
+        assert_eq!(args.model_retention, Duration::from_secs(900));
+        assert_eq!(args.sinks[0].kind, "log");
+        assert_eq!(args.check(), Ok(()));
+    }
+
+    #[test]
+    fn plain_text_has_to_be_asked_for() {
+        assert!(parse(&[]).unwrap().check().unwrap_err().contains("--insecure"));
+        let same = parse(&["--insecure", "--listen", "[::1]:1", "--grpc-listen", "[::1]:1"]);
+        assert!(same.unwrap().check().unwrap_err().contains("its own port"));
+        assert!(parse(&["--resolution", "1ms"]).is_err());
+    }
+}

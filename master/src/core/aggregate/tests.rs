@@ -1,0 +1,162 @@
+//! Tests of the sums.
+
+use heapster_shared::schema::table;
+
+use super::*;
+
+const TICK: Tick = Tick(1_800_000_000_000);
+
+struct Bench {
+    entities: Entities,
+    aggregator: Aggregator,
+    polling: BTreeSet<String>,
+}
+
+impl Bench {
+    fn new(polling: &[&str]) -> Self {
+        Self {
+            entities: Entities::starting_after(EntityId(0)),
+            aggregator: Aggregator::new("lab".into(), Resolution::DEFAULT),
+            polling: polling.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    fn row(
+        &mut self,
+        level: Level,
+        namespace: &str,
+        name: &str,
+        rate: i64,
+        memory: Option<i64>,
+    ) -> Block {
+        let layout = self.entities.layout(&[
+            Field::plain(table::MEMORY_USAGE.def()),
+            Field::plain(table::CPU_USAGE_RATE.def()),
+        ]);
+        let labels = match level {
+            Level::Pod => {
+                Labels::from_iter([(tag::NAMESPACE_NAME, namespace), (tag::NAMESPACE_ID, "u-1")])
+            }
+            _ => Labels::default(),
+        };
+        let definition = Definition { labels, ..sum_definition(level, name, "") };
+        let entity = self.entities.intern(definition, 0);
+        let mut block = Block::new(layout);
+        let memory = memory.map_or(Cell::ABSENT, Cell::int);
+        block.push(
+            RowHead { entity, time_ms: TICK.0, interval_ms: 0 },
+            &[memory, Cell::int(rate)],
+            &[],
+        );
+        block
+    }
+
+    fn add(&mut self, tick: Tick, blocks: &[Block]) {
+        self.aggregator.add(tick, blocks, TICK.0 + 1000);
+    }
+
+    fn close(&mut self, now_ms: i64) -> Vec<ClosedRound> {
+        self.aggregator.close(&self.polling, &mut self.entities, now_ms)
+    }
+}
+
+/// `level/name: rate, memory` of each row.
+fn show(round: &ClosedRound) -> Vec<String> {
+    let blocks = round.sums.iter().flat_map(|sums| &sums.blocks);
+    let show = |row: Row<'_>| {
+        let value = |id: heapster_shared::schema::MetricId| {
+            row.get(id.def())
+                .and_then(Cell::as_int)
+                .map_or("-".to_owned(), |value| value.to_string())
+        };
+        let entity = &row.head.entity;
+        assert_eq!(row.head.time_ms, round.tick.0);
+        format!(
+            "{}/{}: {}, {}",
+            entity.level,
+            entity.name,
+            value(table::CPU_USAGE_RATE),
+            value(table::MEMORY_USAGE)
+        )
+    };
+    blocks.flat_map(Block::rows).map(show).collect()
+}
+
+/// The ancestor's rule: nodes do not count where there are pods.
+#[test]
+fn namespaces_sum_pods_and_the_cluster_sums_namespaces() {
+    let mut bench = Bench::new(&["x"]);
+    let blocks = [
+        bench.row(Level::Pod, "a", "web", 100, Some(10)),
+        bench.row(Level::Pod, "a", "db", 50, None),
+        bench.row(Level::Pod, "b", "web", 7, Some(3)),
+        bench.row(Level::Node, "", "n", 1000, Some(1000)),
+        bench.row(Level::SysContainer, "", "kubelet", 1000, Some(1000)),
+    ];
+    bench.add(TICK, &blocks);
+    bench.aggregator.end(TICK, "x", TICK.0);
+    let closed = bench.close(TICK.0 + 1000);
+    assert_eq!(show(&closed[0]), ["ns/a: 150, 10", "ns/b: 7, 3", "cluster/lab: 157, 13"]);
+    let sums = closed[0].sums.as_ref().unwrap();
+    assert_eq!(sums.blocks[0].row(0).head.entity.uid, "u-1");
+}
+
+#[test]
+fn a_cluster_without_pods_sums_its_nodes() {
+    let mut bench = Bench::new(&["x"]);
+    let blocks = [
+        bench.row(Level::Node, "", "m", 100, Some(10)),
+        bench.row(Level::Node, "", "n", 200, Some(20)),
+    ];
+    bench.add(TICK, &blocks);
+    bench.aggregator.end(TICK, "x", TICK.0);
+    assert_eq!(show(&bench.close(TICK.0)[0]), ["cluster/lab: 300, 30"]);
+}
+
+/// A batch that is sent again after a cut must not be counted twice.
+#[test]
+fn a_row_counts_once_and_the_newest_wins() {
+    let mut bench = Bench::new(&["x"]);
+    let first = bench.row(Level::Pod, "a", "web", 100, Some(10));
+    let newer = bench.row(Level::Pod, "a", "web", 90, Some(11));
+    bench.add(TICK, std::slice::from_ref(&first));
+    bench.add(TICK, &[first, newer]);
+    bench.aggregator.end(TICK, "x", TICK.0);
+    assert_eq!(show(&bench.close(TICK.0)[0]), ["ns/a: 90, 11", "cluster/lab: 90, 11"]);
+}
+
+#[test]
+fn a_round_waits_for_every_polling_buddy_or_its_deadline() {
+    let mut bench = Bench::new(&["x", "y"]);
+    let block = bench.row(Level::Pod, "a", "web", 100, Some(10));
+    bench.add(TICK, std::slice::from_ref(&block));
+    bench.aggregator.end(TICK, "x", TICK.0);
+    assert!(bench.close(TICK.0 + 17_999).is_empty());
+    assert_eq!(bench.close(TICK.0 + 18_000).len(), 1);
+    // What comes late changes nothing that was said, and is not said again.
+    bench.add(TICK, &[block]);
+    bench.aggregator.end(TICK, "y", TICK.0);
+    assert!(bench.close(TICK.0 + 60_000).is_empty());
+}
+
+/// Old rows that are replayed get their time too, counted from when they come.
+#[test]
+fn a_replayed_round_is_not_cut_short() {
+    let mut bench = Bench::new(&["x", "y"]);
+    let block = bench.row(Level::Pod, "a", "web", 100, Some(10));
+    bench.add(Tick(TICK.0 - 3_600_000), &[block]);
+    assert!(bench.close(TICK.0 + 1000).is_empty());
+    assert_eq!(bench.close(TICK.0 + 1000 + 18_000).len(), 1);
+}
+
+#[test]
+fn open_rounds_are_bounded() {
+    let mut bench = Bench::new(&["x", "y"]);
+    let block = bench.row(Level::Pod, "a", "web", 1, None);
+    for round in 0..=MAX_OPEN as i64 {
+        bench.add(Tick(TICK.0 - round * 15_000), std::slice::from_ref(&block));
+    }
+    let closed = bench.close(TICK.0 + 1000);
+    assert_eq!(closed.len(), 1);
+    assert_eq!(closed[0].tick, Tick(TICK.0 - MAX_OPEN as i64 * 15_000));
+}

@@ -1,0 +1,130 @@
+//! The gRPC server that buddies connect to. Only this module knows the generated types.
+//!
+//! Each stream has a task of its own on the multi-threaded runtime and a bounded channel for what
+//! goes back, so that a buddy that is slow, silent or hostile costs nobody else. The tasks hold
+//! addresses of actors and wait for each answer before they read on.
+
+mod control;
+mod convert;
+pub mod decode;
+mod ingest;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use actix::Addr;
+use decode::ReaderLimits;
+use heapster_proto::v1::{
+    self,
+    heapster_server::{Heapster, HeapsterServer},
+};
+use heapster_shared::tick::Resolution;
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{
+    Request, Response, Status, Streaming,
+    codec::CompressionEncoding,
+    transport::{Server, server::TcpIncoming},
+};
+
+use crate::{actors::supervisor::Supervisor, args::LimitArgs};
+
+/// Messages to a buddy that may wait for it to read them.
+const OUTBOX_BOUND: usize = 64;
+/// The first message of a stream must come within this time.
+const FIRST_MESSAGE: Duration = Duration::from_secs(10);
+/// A connection that answers no ping for this long is cut.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Streams of one connection: a buddy needs three.
+const MAX_STREAMS: u32 = 64;
+/// Ingest streams of one session, one for each purpose.
+const MAX_INGEST_STREAMS: u32 = 2;
+/// Bytes that may be under way on a stream without the master having read them.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+
+/// What every stream needs.
+#[derive(Clone)]
+pub struct Context {
+    /// Finds the clusters.
+    pub supervisor: Addr<Supervisor>,
+    /// Told to the buddies, and held.
+    pub limits: LimitArgs,
+    /// Told to the buddies.
+    pub resolution: Resolution,
+    /// Cancelled when no more is to be read.
+    pub draining: CancellationToken,
+    /// Cancelled when the streams are to end.
+    pub closing: CancellationToken,
+    /// The Ingest streams that are open.
+    pub ingests: TaskTracker,
+}
+
+struct Service {
+    context: Arc<Context>,
+}
+
+#[tonic::async_trait]
+impl Heapster for Service {
+    type ControlStream = ReceiverStream<Result<v1::ToBuddy, Status>>;
+    type IngestStream = ReceiverStream<Result<v1::Receipt, Status>>;
+
+    async fn control(
+        &self,
+        request: Request<Streaming<v1::FromBuddy>>,
+    ) -> Result<Response<Self::ControlStream>, Status> {
+        let peer = peer(&request);
+        let (outbox, stream) = mpsc::channel(OUTBOX_BOUND);
+        let context = Arc::clone(&self.context);
+        tokio::spawn(control::serve(context, request.into_inner(), peer, outbox));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn ingest(
+        &self,
+        request: Request<Streaming<v1::Frame>>,
+    ) -> Result<Response<Self::IngestStream>, Status> {
+        let (outbox, stream) = mpsc::channel(OUTBOX_BOUND);
+        let context = Arc::clone(&self.context);
+        self.context.ingests.spawn(ingest::serve(context, request.into_inner(), outbox));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+fn peer<T>(request: &Request<T>) -> String {
+    request.remote_addr().map_or_else(String::new, |peer: SocketAddr| peer.to_string())
+}
+
+/// Serves the protocol, reflection and health on this listener until `closing`.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(context: Context, listener: TcpListener) -> anyhow::Result<()> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(v1::DESCRIPTOR_SET)
+        .build_v1()?;
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let max_bytes = ReaderLimits::from(&context.limits).max_frame_bytes;
+    let (draining, closing) = (context.draining.clone(), context.closing.clone());
+    let heapster = HeapsterServer::new(Service { context: Arc::new(context) })
+        .accept_compressed(CompressionEncoding::Zstd)
+        .max_decoding_message_size(max_bytes);
+    health.set_serving::<HeapsterServer<Service>>().await;
+    let not_serving = async move {
+        draining.cancelled().await;
+        health.set_not_serving::<HeapsterServer<Service>>().await;
+    };
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .add_service(reflection)
+        .add_service(health_service)
+        .add_service(heapster)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            closing.cancelled_owned(),
+        );
+    let (served, ()) = tokio::join!(server, not_serving);
+    Ok(served?)
+}

@@ -1,0 +1,251 @@
+//! A Control stream: the handshake, then hosts, health and heartbeats up, and requests down.
+
+use std::sync::Arc;
+
+use heapster_proto::{
+    VERSION,
+    v1::{self, FromBuddy, ToBuddy, from_buddy, refusal::Code, to_buddy},
+};
+use heapster_shared::{SOFTWARE, tick::unix_ms};
+use tokio::{sync::mpsc, time::timeout};
+use tonic::{Status, Streaming};
+use tracing::{debug, warn};
+
+use super::{
+    Context, FIRST_MESSAGE, MAX_INGEST_STREAMS, convert,
+    decode::{DecodeError, ReaderLimits},
+    ingest::status_of,
+};
+use crate::{
+    actors::{
+        cluster::{Cluster, Join, JoinError, Joined, UpdateHealth, UpdateHosts},
+        exit::Exit,
+        mailbox::Mailbox,
+        session::{Close, Downlink, Heartbeat},
+        supervisor::{FindCluster, FindError},
+    },
+    core::inventory::{HostsUpdate, NotApplied},
+};
+
+/// Messages of the session that may wait for this task.
+const DOWNLINK_BOUND: usize = 16;
+/// When a buddy that finds the master full may come back.
+const RETRY_MS: u32 = 30_000;
+
+type Outbox = mpsc::Sender<Result<ToBuddy, Status>>;
+
+/// Serves a stream until either side ends it.
+pub(super) async fn serve(
+    context: Arc<Context>,
+    mut inbound: Streaming<FromBuddy>,
+    peer: String,
+    outbox: Outbox,
+) {
+    let first = tokio::select! {
+        () = context.draining.cancelled() => Err(going_away()),
+        first = timeout(FIRST_MESSAGE, inbound.message()) => {
+            first.unwrap_or_else(|_| Err(Status::deadline_exceeded("no Hello came")))
+        }
+    };
+    let hello = match first.map(|first| first.and_then(|message| message.kind)) {
+        Ok(Some(from_buddy::Kind::Hello(hello))) => hello,
+        Ok(_) => {
+            return finish(&outbox, Status::invalid_argument("the first message must be a Hello"));
+        }
+        Err(status) => return finish(&outbox, status),
+    };
+    match welcome(&context, hello, peer.clone()).await {
+        Ok(stream) => stream.run(inbound, outbox).await,
+        Err(refusal) => {
+            warn!(peer, code = refusal.code, message = refusal.message, "a buddy was refused");
+            answer(&outbox, to_buddy::Kind::Refusal(refusal));
+        }
+    }
+}
+
+/// Checks a Hello and opens a session.
+async fn welcome(
+    context: &Arc<Context>,
+    hello: v1::Hello,
+    peer: String,
+) -> Result<Stream, v1::Refusal> {
+    if !hello.versions.contains(&VERSION) {
+        let message = format!(
+            "this master speaks version {VERSION} of the protocol, the buddy {:?}: upgrade the older of the two",
+            hello.versions
+        );
+        return Err(refusal(Code::Version, message, 0));
+    }
+    let limits = ReaderLimits::from(&context.limits);
+    let identity = convert::identity(hello, peer, &limits)
+        .map_err(|message| refusal(Code::Malformed, message, 0))?;
+    let buddy_id = identity.buddy_id.clone();
+    let find = FindCluster { name: identity.cluster.clone(), create: true };
+    let busy = |message: String| refusal(Code::Overloaded, message, RETRY_MS);
+    let found = context.supervisor.send(find).await;
+    let cluster = match found.unwrap_or(Err(FindError::Unavailable)) {
+        Ok(cluster) => cluster,
+        Err(error) => return Err(busy(error.to_string())),
+    };
+    let (sender, downlink) = mpsc::channel(DOWNLINK_BOUND);
+    let joined = match cluster.ask(Join { identity, downlink: sender }).await {
+        Ok(Ok(joined)) => joined,
+        Ok(Err(error)) => return Err(join_refusal(&error, &buddy_id)),
+        Err(_) => return Err(busy(FindError::Unavailable.to_string())),
+    };
+    Ok(Stream { context: Arc::clone(context), limits, buddy_id, cluster, joined, downlink })
+}
+
+fn join_refusal(error: &JoinError, buddy_id: &str) -> v1::Refusal {
+    match error {
+        JoinError::Duplicate { peer, retry_after_ms } => {
+            let message = format!(
+                "another instance of buddy {buddy_id} is connected from {peer}: stop it, or give this one its own id"
+            );
+            refusal(Code::DuplicateInstance, message, *retry_after_ms)
+        }
+        JoinError::TooMany => {
+            refusal(Code::Overloaded, "the cluster has too many buddies".to_owned(), RETRY_MS)
+        }
+    }
+}
+
+fn refusal(code: Code, message: String, retry_after_ms: u32) -> v1::Refusal {
+    v1::Refusal { code: code.into(), message, retry_after_ms, redirect: String::new() }
+}
+
+fn going_away() -> Status {
+    Status::unavailable("the master is going away: reconnect with backoff")
+}
+
+/// What cannot be queued at once is left out: a buddy that does not read is soon cut off.
+fn answer(outbox: &Outbox, kind: to_buddy::Kind) {
+    let _ = outbox.try_send(Ok(ToBuddy { kind: Some(kind) }));
+}
+
+fn finish(outbox: &Outbox, status: Status) {
+    let _ = outbox.try_send(Err(status));
+}
+
+struct Stream {
+    context: Arc<Context>,
+    limits: ReaderLimits,
+    buddy_id: String,
+    cluster: Mailbox<Cluster>,
+    joined: Joined,
+    downlink: mpsc::Receiver<Downlink>,
+}
+
+impl Stream {
+    async fn run(mut self, mut inbound: Streaming<FromBuddy>, outbox: Outbox) {
+        answer(&outbox, to_buddy::Kind::Welcome(self.welcome()));
+        let end = self.exchange(&mut inbound, &outbox).await;
+        if let Err(status) = end {
+            debug!(buddy = self.buddy_id, %status, "a Control stream ends");
+            if status.code() == tonic::Code::InvalidArgument {
+                self.joined.record.failed(status.message());
+            }
+            finish(&outbox, status);
+        }
+        // It may have ended by itself, and this stream with it.
+        let _ = self.joined.session.ask(Close { exit: Exit::Done }).await;
+    }
+
+    fn welcome(&self) -> v1::Welcome {
+        let limits = &self.context.limits;
+        let bytes = |size: heapster_shared::units::ByteSize| size.0;
+        v1::Welcome {
+            version: VERSION,
+            session_id: self.joined.session_id.clone(),
+            resolution_ms: self.context.resolution.ms(),
+            limits: Some(v1::Limits {
+                max_frame_bytes: bytes(limits.max_frame_bytes),
+                credit_bytes: bytes(limits.credit_bytes),
+                max_entities: limits.max_entities,
+                max_labels: limits.max_labels,
+                max_label_bytes: u32::try_from(bytes(limits.max_label_bytes)).unwrap_or(u32::MAX),
+                max_streams: MAX_INGEST_STREAMS,
+            }),
+            capabilities: Vec::new(),
+            software: SOFTWARE.to_owned(),
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        inbound: &mut Streaming<FromBuddy>,
+        outbox: &Outbox,
+    ) -> Result<(), Status> {
+        loop {
+            tokio::select! {
+                () = self.context.closing.cancelled() => return Err(going_away()),
+                () = self.joined.closed.cancelled() => return Err(Status::unavailable(
+                    "the session has ended: a newer connection took its place, or no heartbeat came",
+                )),
+                Some(downlink) = self.downlink.recv() => answer(outbox, down(downlink)),
+                message = inbound.message() => match message? {
+                    Some(message) => self.take(message, outbox).await?,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    async fn take(&mut self, message: FromBuddy, outbox: &Outbox) -> Result<(), Status> {
+        self.joined.record.heard(unix_ms());
+        match message.kind {
+            Some(from_buddy::Kind::Hello(_)) => {
+                return Err(Status::invalid_argument("Hello comes once, and first"));
+            }
+            Some(from_buddy::Kind::Hosts(hosts)) => {
+                let update = convert::snapshot(hosts, &self.limits).map_err(status_of)?;
+                self.update(update, outbox).await?;
+            }
+            Some(from_buddy::Kind::HostChange(change)) => {
+                let update = convert::change(change, &self.limits).map_err(status_of)?;
+                self.update(update, outbox).await?;
+            }
+            Some(from_buddy::Kind::Health(health)) => {
+                let hosts = convert::host_states(health.hosts);
+                let discoveries = convert::discovery_states(health.discoveries);
+                let buddy_id = self.buddy_id.clone();
+                let health = UpdateHealth { buddy_id, hosts, discoveries };
+                self.cluster.ask(health).await.map_err(|_| going_away())?;
+            }
+            Some(from_buddy::Kind::Heartbeat(heartbeat)) => {
+                let pulse = Heartbeat(convert::pulse(&heartbeat));
+                self.joined.session.ask(pulse).await.map_err(|_| going_away())?;
+            }
+            // The stream's end follows; assignments are not made yet, what is newer is ignored.
+            Some(from_buddy::Kind::Goodbye(_) | from_buddy::Kind::AssignmentReply(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    async fn update(&self, update: HostsUpdate, outbox: &Outbox) -> Result<(), Status> {
+        let update = UpdateHosts { buddy_id: self.buddy_id.clone(), update };
+        match self.cluster.ask(update).await.map_err(|_| going_away())? {
+            Ok(()) => Ok(()),
+            Err(NotApplied::Gap(reason)) => {
+                let request = v1::SnapshotRequest { reason };
+                answer(outbox, to_buddy::Kind::SendSnapshot(request));
+                Ok(())
+            }
+            Err(NotApplied::TooMany) => {
+                let max = self.limits.max_entities;
+                Err(status_of(DecodeError::Limit(format!("more hosts than max_entities ({max})"))))
+            }
+        }
+    }
+}
+
+fn down(downlink: Downlink) -> to_buddy::Kind {
+    match downlink {
+        Downlink::SendSnapshot { reason } => {
+            to_buddy::Kind::SendSnapshot(v1::SnapshotRequest { reason })
+        }
+        Downlink::Drain { deadline_ms } => {
+            to_buddy::Kind::Drain(v1::Drain { deadline_ms, redirect: String::new() })
+        }
+    }
+}

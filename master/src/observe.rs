@@ -1,0 +1,97 @@
+//! The state of the whole master, asked of its actors: one that is stuck is left out in time.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::Addr;
+use async_trait::async_trait;
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use crate::{
+    actors::{
+        Observe,
+        cluster::ClusterReport,
+        router::SinkSlot,
+        supervisor::{ListClusters, Supervisor},
+    },
+    status::{ActorStatus, BuddyStatus, ClusterStatus, SinkStatus, StatusSource},
+};
+
+/// An actor that does not answer within this time is left out of a page, or shown as silent.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// The supervisor gives its own children as long.
+const TREE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Asks the actors for their state. Cheap to clone.
+#[derive(Clone)]
+pub struct StatusHandle {
+    supervisor: Addr<Supervisor>,
+    sinks: Arc<[Arc<SinkSlot>]>,
+}
+
+impl StatusHandle {
+    /// A handle over the actors of this supervisor and these sinks.
+    #[must_use]
+    pub fn new(supervisor: Addr<Supervisor>, sinks: Vec<Arc<SinkSlot>>) -> Self {
+        Self { supervisor, sinks: sinks.into() }
+    }
+
+    async fn reports(&self) -> Vec<ClusterReport> {
+        let Ok(Ok(clusters)) = timeout(TIMEOUT, self.supervisor.send(ListClusters)).await else {
+            return Vec::new();
+        };
+        let asked =
+            clusters.iter().map(|cluster| timeout(TIMEOUT, cluster.ask(Observe::default())));
+        join_all(asked).await.into_iter().filter_map(|answer| answer.ok()?.ok()).collect()
+    }
+}
+
+#[async_trait]
+impl StatusSource for StatusHandle {
+    async fn clusters(&self) -> Vec<ClusterStatus> {
+        self.reports().await.into_iter().map(|report| report.cluster).collect()
+    }
+
+    async fn buddies(&self) -> Vec<BuddyStatus> {
+        self.reports().await.into_iter().flat_map(|report| report.buddies).collect()
+    }
+
+    async fn sinks(&self) -> Vec<SinkStatus> {
+        join_all(self.sinks.iter().map(|slot| sink_status(slot))).await
+    }
+
+    async fn actors(&self) -> Vec<ActorStatus> {
+        match timeout(TREE_TIMEOUT, self.supervisor.send(Observe::default())).await {
+            Ok(Ok(actors)) => actors,
+            _ => Vec::new(),
+        }
+    }
+}
+
+async fn sink_status(slot: &SinkSlot) -> SinkStatus {
+    let asked = async { slot.handle()?.observe.send(Observe::default()).await.ok() };
+    let answered = timeout(TIMEOUT, asked).await.ok().flatten();
+    let mut status = answered.unwrap_or_else(|| silent(slot));
+    status.dropped = status.dropped.saturating_add(slot.dropped_samples());
+    status
+}
+
+fn silent(slot: &SinkSlot) -> SinkStatus {
+    SinkStatus {
+        name: slot.name.clone(),
+        kind: slot.name.split(':').next().unwrap_or_default().to_owned(),
+        required: slot.required,
+        state: "failing".to_owned(),
+        accepted: 0,
+        delivered: 0,
+        rejected: 0,
+        dropped: 0,
+        retries: 0,
+        queue_bytes: 0,
+        queue_limit_bytes: 0,
+        oldest_unix_ms: 0,
+        written_unix_ms: 0,
+        last_error: "the sink does not answer".to_owned(),
+        last_error_unix_ms: 0,
+    }
+}

@@ -1,0 +1,216 @@
+//! The assembled master: listeners, actors and the gRPC server, from start to an orderly stop.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    time::{Duration, Instant},
+};
+
+use actix::{Addr, Arbiter, ArbiterHandle};
+use anyhow::{Context as _, anyhow};
+use futures::future::join_all;
+use heapster_shared::units::ByteSize;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    actors::{
+        Drain, SinkChild,
+        exit::Intensity,
+        router::SinkSlot,
+        supervisor::{Supervisor, SupervisorConfig},
+    },
+    args::MasterArgs,
+    grpc,
+    observe::StatusHandle,
+};
+
+/// A buddy that is silent for longer than this is taken for dead.
+pub const SILENCE: Duration = Duration::from_secs(30);
+/// Time for the sinks to write what they hold when the master stops.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+/// Time for the last receipts to reach the buddies.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+/// The threads that actors live on.
+pub struct Arbiters(Vec<Arbiter>);
+
+impl Arbiters {
+    /// Starts this many, at least one. Needs a running actix system.
+    #[must_use]
+    pub fn start(count: usize) -> Self {
+        Self((0..count.max(1)).map(|_| Arbiter::new()).collect())
+    }
+
+    /// The arbiters as actors are started on them.
+    #[must_use]
+    pub fn handles(&self) -> Vec<ArbiterHandle> {
+        self.0.iter().map(Arbiter::handle).collect()
+    }
+
+    fn stop(self) {
+        for arbiter in self.0 {
+            arbiter.stop();
+        }
+    }
+}
+
+/// A master that has its listeners and its actors, and serves nobody yet.
+pub struct Master {
+    grpc: TcpListener,
+    http: Option<TcpListener>,
+    context: grpc::Context,
+    supervisor: Addr<Supervisor>,
+    sinks: Vec<std::sync::Arc<SinkSlot>>,
+    arbiters: Arbiters,
+    failure: mpsc::Receiver<String>,
+}
+
+impl Master {
+    /// Binds the listeners and starts the actors. Needs a running actix system on a multi-threaded
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// A sentence for the user: options that do not fit together, or an address that cannot be had.
+    pub fn build(
+        args: &MasterArgs,
+        arbiters: Arbiters,
+        sinks: Vec<SinkChild>,
+    ) -> anyhow::Result<Self> {
+        args.check().map_err(|error| anyhow!(error))?;
+        let grpc = bind(args.grpc_address(), "buddies", "--grpc-listen")?;
+        let http = bind(args.listen, "HTTP", "--listen")?;
+        warn_of_plain_text(grpc.local_addr()?);
+        let (failed, failure) = mpsc::channel(1);
+        let config = SupervisorConfig {
+            arbiters: arbiters.handles(),
+            resolution: args.resolution,
+            retention: args.model_retention,
+            silence: SILENCE,
+            max_hosts: ByteSize(args.limits.max_entities.into()).bytes(),
+            max_clusters: args.limits.max_clusters,
+            intensity: Intensity::default(),
+            failure: failed,
+        };
+        let (supervisor, sinks) = Supervisor::launch(config, sinks);
+        let context = grpc::Context {
+            supervisor: supervisor.clone(),
+            limits: args.limits,
+            resolution: args.resolution,
+            draining: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            ingests: TaskTracker::new(),
+        };
+        Ok(Self { grpc, http: Some(http), context, supervisor, sinks, arbiters, failure })
+    }
+
+    /// Where buddies connect to.
+    ///
+    /// # Errors
+    /// When the listener does not know it.
+    pub fn grpc_address(&self) -> io::Result<SocketAddr> {
+        self.grpc.local_addr()
+    }
+
+    /// The listener for HTTP; whoever serves HTTP takes it.
+    pub fn take_http(&mut self) -> Option<TcpListener> {
+        self.http.take()
+    }
+
+    /// What the pages ask for the state of the master.
+    #[must_use]
+    pub fn status(&self) -> StatusHandle {
+        StatusHandle::new(self.supervisor.clone(), self.sinks.clone())
+    }
+
+    /// Cancelled as soon as the master stops taking anything in: it is not ready any more.
+    #[must_use]
+    pub fn draining(&self) -> CancellationToken {
+        self.context.draining.clone()
+    }
+
+    /// Serves buddies until it is told to stop or cannot go on, and stops in order: no more frames
+    /// are read, the sinks write what they hold, the receipts of that go out, the streams end.
+    ///
+    /// # Errors
+    /// When an actor failed too often, or the listener failed.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(self.grpc)?;
+        info!(address = %listener.local_addr()?, "waiting for buddies");
+        let mut server = tokio::spawn(grpc::serve(self.context.clone(), listener));
+        let end = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            Some(why) = self.failure.recv() => Err(anyhow!(why)),
+            served = &mut server => Err(served.map_or_else(Into::into, |served| {
+                served.err().unwrap_or_else(|| anyhow!("the gRPC server ended by itself"))
+            })),
+        };
+        self.context.draining.cancel();
+        drain(&self.supervisor, &self.sinks, Instant::now() + DRAIN_TIME).await;
+        // The receipts of what the sinks have just written.
+        self.context.ingests.close();
+        let _ = timeout(CLOSE_TIME, self.context.ingests.wait()).await;
+        self.context.closing.cancel();
+        if !server.is_finished() && timeout(CLOSE_TIME, &mut server).await.is_err() {
+            server.abort();
+        }
+        self.arbiters.stop();
+        end
+    }
+}
+
+/// Tells the buddies and empties the sinks.
+async fn drain(
+    supervisor: &Addr<Supervisor>,
+    sinks: &[std::sync::Arc<SinkSlot>],
+    deadline: Instant,
+) {
+    let _ = timeout(CLOSE_TIME, supervisor.send(Drain { deadline })).await;
+    let draining = sinks.iter().filter_map(|slot| slot.handle()).map(|handle| async move {
+        let drained = handle.drain.send(Drain { deadline });
+        let late = tokio::time::timeout_at(deadline.into(), drained).await.is_err();
+        if late {
+            warn!(
+                sink = handle.name,
+                "a sink did not finish in time: what it held is lost, or sent again by the buddies"
+            );
+        }
+    });
+    join_all(draining).await;
+}
+
+fn bind(address: SocketAddr, what: &str, option: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow!(
+            "cannot listen on {address} for {what}: another program has the port; stop it, or choose another address with {option}"
+        ),
+        io::ErrorKind::PermissionDenied => anyhow!(
+            "cannot listen on {address} for {what}: this user may not use the port; choose one above 1023 with {option}"
+        ),
+        _ => anyhow!("cannot listen on {address} for {what}: {error}; see {option}"),
+    })?;
+    listener.set_nonblocking(true).with_context(|| format!("listening on {address}"))?;
+    Ok(listener)
+}
+
+fn warn_of_plain_text(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        warn!(%address, "buddies are served in plain text: anybody on the way can read and change what they send");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_said_with_what_to_do() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = bind(address, "buddies", "--grpc-listen").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot listen on {address} for buddies: ")), "{error}");
+        assert!(error.contains("another program has the port"), "{error}");
+        assert!(error.ends_with("--grpc-listen"), "{error}");
+    }
+}

@@ -1,0 +1,147 @@
+//! `log[:PATH]`: writes batches as text or JSON to standard output, or at the end of a file.
+
+mod format;
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use heapster_shared::spec::{Spec, SpecError};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::{Kind, Sink, SinkError, Written};
+use crate::delivery::Payload;
+
+pub(super) const KIND: Kind = Kind {
+    name: "log",
+    summary: "standard output or a file, as text for people or JSON for programs",
+    samples: &["log", "log?format=json", "log:/var/log/heapster/samples.log?format=json"],
+    build,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    /// `text`: a block a batch, for people; `json`: a line a row or event. Default `text`.
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+struct LogSink {
+    format: Format,
+    /// The file to append to; standard output without one. Opened for each write, so that it can be
+    /// rotated away.
+    path: Option<PathBuf>,
+    /// Held while bytes go out: a reader that does not read blocks one thread, never more.
+    turn: Arc<Semaphore>,
+}
+
+fn build(spec: Spec) -> Result<Box<dyn Sink>, SpecError> {
+    let options: Options = spec.options()?;
+    let path = (!spec.location.is_empty()).then(|| PathBuf::from(&spec.location));
+    Ok(Box::new(LogSink { format: options.format, path, turn: Arc::new(Semaphore::new(1)) }))
+}
+
+#[async_trait]
+impl Sink for LogSink {
+    async fn write(&self, payloads: &[Payload]) -> Result<Written, SinkError> {
+        let mut text = String::new();
+        let mut delivered = 0;
+        for payload in payloads {
+            delivered += match self.format {
+                Format::Text => format::text(payload, &mut text),
+                Format::Json => format::json(payload, &mut text),
+            };
+        }
+        self.put(text).await?;
+        Ok(Written { delivered, ..Written::default() })
+    }
+
+    fn takes_events(&self) -> bool {
+        true
+    }
+}
+
+impl LogSink {
+    async fn put(&self, text: String) -> Result<(), SinkError> {
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let path = self.path.clone();
+        let put = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            put_blocking(path.as_ref(), text.as_bytes())
+        });
+        let result = put.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        result.map_err(|error| self.judge(&error))
+    }
+
+    fn judge(&self, error: &io::Error) -> SinkError {
+        let place = match &self.path {
+            Some(path) => path.display().to_string(),
+            None => "standard output".into(),
+        };
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => SinkError::Permanent {
+                message: format!("nobody reads {place} any more; take the log sink away"),
+            },
+            io::ErrorKind::IsADirectory => {
+                SinkError::Permanent { message: format!("{place} is a directory; name a file") }
+            }
+            _ => SinkError::Transient {
+                message: format!(
+                    "cannot write to {place}: {error}; see to its folder, rights and free space"
+                ),
+                retry_after: None,
+            },
+        }
+    }
+}
+
+/// Each block goes out in one piece, so that blocks do not mix with other output.
+fn put_blocking(path: Option<&PathBuf>, bytes: &[u8]) -> io::Result<()> {
+    let Some(path) = path else {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        return out.flush();
+    };
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sink(path: Option<&str>) -> LogSink {
+        let path = path.map(PathBuf::from);
+        LogSink { format: Format::Text, path, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// `heapster ... | head` ends the reader: trying again would never help.
+    #[test]
+    fn a_reader_that_has_gone_is_no_reason_to_try_again() {
+        let gone = sink(None).judge(&io::ErrorKind::BrokenPipe.into());
+        let SinkError::Permanent { message } = gone else { panic!("{gone:?}") };
+        assert!(message.contains("standard output"), "{message}");
+        let full = sink(Some("/x/y.log")).judge(&io::ErrorKind::StorageFull.into());
+        let SinkError::Transient { message, .. } = full else { panic!("{full:?}") };
+        assert!(message.contains("/x/y.log"), "{message}");
+    }
+
+    #[test]
+    fn an_unknown_format_lists_the_known_ones() {
+        let error = build("log?format=xml".parse().unwrap()).err().unwrap().to_string();
+        assert!(error.contains("`text`") && error.contains("`json`"), "{error}");
+    }
+}

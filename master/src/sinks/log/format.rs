@@ -1,0 +1,223 @@
+//! Payloads as text for people and as JSON lines for programs.
+
+use std::fmt::Write as _;
+
+use heapster_shared::{
+    entity::Labels,
+    event::Event,
+    row::{Cell, Row},
+    schema::{Field, Metric, ValueType},
+    tag,
+    tick::rfc3339,
+};
+use serde_json::{Map, Value, json};
+
+use crate::delivery::Payload;
+
+/// Appends a block of text; says how many samples or events it has.
+pub(super) fn text(payload: &Payload, out: &mut String) -> u64 {
+    // Writing to a String cannot fail.
+    let _ = match payload {
+        Payload::Rows(batch) => writeln!(
+            out,
+            "{} {}: {} rows, {} samples",
+            rfc3339(batch.tick.0),
+            batch.cluster,
+            batch.row_count(),
+            batch.sample_count()
+        ),
+        Payload::Events(batch) => {
+            writeln!(out, "{}: {} events", batch.cluster, batch.events.len())
+        }
+        Payload::RoundEnd { cluster, tick } => {
+            writeln!(out, "{} {cluster}: end of round", rfc3339(tick.0))
+        }
+    };
+    match payload {
+        Payload::Rows(batch) => {
+            batch.blocks.iter().flat_map(|block| block.rows()).map(|row| row_text(&row, out)).sum()
+        }
+        Payload::Events(batch) => batch.events.iter().map(|event| event_text(event, out)).sum(),
+        Payload::RoundEnd { .. } => 0,
+    }
+}
+
+fn row_text(row: &Row<'_>, out: &mut String) -> u64 {
+    let _ = write!(out, "  {}", rfc3339(row.head.time_ms));
+    tag::visit(&row.head.entity, |name, value| {
+        let _ = write!(out, " {name}={}", plain(value));
+    });
+    out.push('\n');
+    let mut samples = 0;
+    for (field, cell) in row.samples() {
+        let _ = write!(out, "    {}", field.metric.name());
+        for (name, value) in field.labels.iter().flat_map(|labels| labels.iter()) {
+            let _ = write!(out, " {name}={}", plain(value));
+        }
+        let _ = match field.metric.value_type() {
+            ValueType::Int64 => write!(out, " {}", cell.as_int().unwrap_or_default()),
+            ValueType::Double => write!(out, " {}", cell.as_real().unwrap_or_default()),
+        };
+        let unit = unit(&field.metric);
+        let gap = if unit.is_empty() { "" } else { " " };
+        let _ = writeln!(out, "{gap}{unit}");
+        samples += 1;
+    }
+    samples
+}
+
+fn event_text(event: &Event, out: &mut String) -> u64 {
+    let _ = writeln!(
+        out,
+        "  {} {} {} {}/{} {} (x{})",
+        rfc3339(event.last_unix_ms),
+        plain(&event.kind),
+        plain(&event.reason),
+        plain(&event.object_namespace),
+        plain(&event.object_name),
+        plain(&event.message),
+        event.count
+    );
+    1
+}
+
+/// Text from outside, quoted where it could be taken for something else.
+fn plain(value: &str) -> String {
+    if value.chars().any(|c| c.is_control() || c == '"') || value.contains(' ') {
+        format!("{value:?}")
+    } else {
+        value.to_owned()
+    }
+}
+
+fn unit(metric: &Metric) -> &str {
+    match metric {
+        Metric::Known(def) => def.unit.name(),
+        Metric::Custom(custom) => &custom.unit,
+    }
+}
+
+/// Appends a line for each row or event; says how many samples or events there are.
+pub(super) fn json(payload: &Payload, out: &mut String) -> u64 {
+    match payload {
+        Payload::Rows(batch) => {
+            let rows = batch.blocks.iter().flat_map(|block| block.rows());
+            rows.map(|row| row_json(&batch.cluster, batch.tick.0, &row, out)).sum()
+        }
+        Payload::Events(batch) => {
+            let count = batch.events.iter().map(|event| {
+                line(out, &json!({"cluster": &*batch.cluster, "event": event}));
+                1
+            });
+            count.sum()
+        }
+        Payload::RoundEnd { cluster, tick } => {
+            line(out, &json!({"cluster": &**cluster, "end_of_round": rfc3339(tick.0)}));
+            0
+        }
+    }
+}
+
+fn row_json(cluster: &str, tick_ms: i64, row: &Row<'_>, out: &mut String) -> u64 {
+    let mut tags = Map::new();
+    tag::visit(&row.head.entity, |name, value| {
+        // A name that comes twice means its first value, as everywhere.
+        tags.entry(name).or_insert_with(|| value.into());
+    });
+    let samples: Vec<Value> = row.samples().map(|(field, cell)| sample_json(field, cell)).collect();
+    let count = samples.len() as u64;
+    let row = json!({
+        "cluster": cluster,
+        "tick": rfc3339(tick_ms),
+        "time": rfc3339(row.head.time_ms),
+        "labels": tags,
+        "samples": samples,
+    });
+    line(out, &row);
+    count
+}
+
+fn sample_json(field: &Field, cell: Cell) -> Value {
+    let value = cell.to_json(field.metric.value_type());
+    match field.labels.as_deref() {
+        None => json!({"metric": field.metric.name(), "value": value}),
+        Some(labels) => json!({
+            "metric": field.metric.name(),
+            "labels": labels_json(labels),
+            "value": value,
+        }),
+    }
+}
+
+fn labels_json(labels: &Labels) -> Value {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>().into()
+}
+
+fn line(out: &mut String, value: &Value) {
+    let _ = writeln!(out, "{value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use heapster_shared::{
+        entity::{Definition, EntityTable, Level},
+        row::{Block, RowBatch, RowHead},
+        schema::{Layout, table},
+        tick::Tick,
+    };
+
+    use super::*;
+
+    fn rows() -> Payload {
+        let entity = EntityTable::default().intern(Definition {
+            parent: None,
+            level: Level::Node,
+            name: "node a".into(),
+            uid: "".into(),
+            start_time_ms: 0,
+            labels: Labels::default(),
+        });
+        let mut block = Block::new(Arc::new(Layout::new(vec![
+            Field::plain(table::MEMORY_USAGE.def()),
+            Field::resource(table::FILESYSTEM_USAGE.def(), "/"),
+            Field::plain(table::MEMORY_RSS.def()),
+        ])));
+        let head = RowHead { entity, time_ms: 1_795_345_201_000, interval_ms: 0 };
+        block.push(head, &[Cell::int(5), Cell::int(7), Cell::ABSENT], &[]);
+        let tick = Tick(1_795_345_200_000);
+        Payload::Rows(Arc::new(RowBatch { cluster: "lab".into(), tick, blocks: vec![block] }))
+    }
+
+    #[test]
+    fn a_batch_is_a_block_of_text() {
+        let mut out = String::new();
+        assert_eq!(text(&rows(), &mut out), 2);
+        assert_eq!(
+            out,
+            "2026-11-22T11:00:00Z lab: 1 rows, 2 samples\n  2026-11-22T11:00:01Z type=node \
+             nodename=\"node a\" hostname=\"node a\"\n    memory/usage 5 bytes\n    \
+             filesystem/usage resource_id=/ 7 bytes\n"
+        );
+    }
+
+    #[test]
+    fn a_row_is_a_line_of_json() {
+        let mut out = String::new();
+        assert_eq!(json(&rows(), &mut out), 2);
+        let row: Value = serde_json::from_str(out.trim_end()).unwrap();
+        assert_eq!(row["labels"]["nodename"], "node a");
+        assert_eq!(row["samples"][1]["labels"]["resource_id"], "/");
+        assert_eq!(row["samples"][1]["value"], 7);
+    }
+
+    /// A message from a cluster cannot make a line that looks like another event.
+    #[test]
+    fn an_event_stays_on_its_line() {
+        let event = Event { message: "a\n  forged".into(), ..Event::default() };
+        let mut out = String::new();
+        assert_eq!(event_text(&event, &mut out), 1);
+        assert_eq!(out.lines().count(), 1);
+    }
+}

@@ -1,0 +1,371 @@
+//! A master in this process, a sink that records, and a buddy made of tonic's client.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Actor, Context, Handler};
+use clap::Parser;
+use heapster_master::{
+    actors::{Drain, Observe, Offer, SinkChild, SinkHandle, exit::ExitGuard},
+    args::MasterArgs,
+    delivery::{Outcome, Payload, Ticket},
+    observe::StatusHandle,
+    server::{Arbiters, Master},
+    status::SinkStatus,
+};
+use heapster_proto::v1::{self, heapster_client::HeapsterClient};
+use heapster_shared::row::RowBatch;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming, transport::Channel};
+
+const LONGEST_TEST: Duration = Duration::from_secs(60);
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+/// What the sink does with what it is offered.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Mode {
+    Settle(Outcome),
+    Hold,
+    Panic,
+}
+
+/// What a sink was given, and how it is to behave.
+pub struct Recorder {
+    pub payloads: Mutex<Vec<Payload>>,
+    pub held: Mutex<Vec<Ticket>>,
+    pub mode: Mutex<Mode>,
+    pub starts: AtomicUsize,
+    pub drains: AtomicUsize,
+}
+
+impl Recorder {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            payloads: Mutex::default(),
+            held: Mutex::default(),
+            mode: Mutex::new(Mode::Settle(Outcome::Delivered)),
+            starts: AtomicUsize::new(0),
+            drains: AtomicUsize::new(0),
+        })
+    }
+
+    pub fn set(&self, mode: Mode) {
+        *self.mode.lock().unwrap() = mode;
+    }
+
+    pub fn release(&self) {
+        self.set(Mode::Settle(Outcome::Delivered));
+        let held = std::mem::take(&mut *self.held.lock().unwrap());
+        held.into_iter().for_each(|ticket| ticket.settle(Outcome::Delivered));
+    }
+
+    /// The batches of rows that came, in order.
+    pub fn rows(&self) -> Vec<Arc<RowBatch>> {
+        let payloads = self.payloads.lock().unwrap();
+        let rows = payloads.iter().filter_map(|payload| match payload {
+            Payload::Rows(rows) => Some(Arc::clone(rows)),
+            _ => None,
+        });
+        rows.collect()
+    }
+
+    /// Every sample that came, as `TICK LEVEL/NAME METRIC VALUE`.
+    pub fn samples(&self) -> Vec<String> {
+        let mut samples = Vec::new();
+        for batch in self.rows() {
+            for row in batch.blocks.iter().flat_map(|block| block.rows()) {
+                let entity = &row.head.entity;
+                samples.extend(row.samples().map(|(field, cell)| {
+                    let value = cell.to_real(field.metric.value_type()).unwrap();
+                    let name = field.metric.name();
+                    format!("{} {}/{} {name} {value}", batch.tick.0, entity.level, entity.name)
+                }));
+            }
+        }
+        samples
+    }
+
+    fn child(self: &Arc<Self>, name: &str, required: bool, arbiters: &Arbiters) -> SinkChild {
+        let (recorder, name) = (Arc::clone(self), name.to_owned());
+        let arbiter = arbiters.handles()[0].clone();
+        let handle_name = name.clone();
+        let start = move |exit| {
+            let recorder = Arc::clone(&recorder);
+            recorder.starts.fetch_add(1, Ordering::SeqCst);
+            let sink = RecordingSink::start_in_arbiter(&arbiter, move |_| RecordingSink {
+                recorder,
+                _exit: exit,
+            });
+            SinkHandle {
+                name: handle_name.clone(),
+                required,
+                offer: sink.clone().recipient(),
+                observe: sink.clone().recipient(),
+                drain: sink.recipient(),
+            }
+        };
+        SinkChild { name, required, mailbox_bound: 16, start: Box::new(start) }
+    }
+}
+
+struct RecordingSink {
+    recorder: Arc<Recorder>,
+    _exit: ExitGuard,
+}
+
+impl Actor for RecordingSink {
+    type Context = Context<Self>;
+}
+
+impl Handler<Offer> for RecordingSink {
+    type Result = ();
+
+    fn handle(&mut self, offer: Offer, _: &mut Self::Context) {
+        let mode = self.recorder.mode.lock().unwrap().clone();
+        assert_ne!(mode, Mode::Panic, "as the test wants");
+        match (mode, offer.ticket) {
+            (Mode::Hold, Some(ticket)) => self.recorder.held.lock().unwrap().push(ticket),
+            (Mode::Settle(outcome), Some(ticket)) => {
+                ticket.settle(outcome.clone());
+                if outcome != Outcome::Delivered {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.recorder.payloads.lock().unwrap().push(offer.payload);
+    }
+}
+
+impl Handler<Observe<SinkStatus>> for RecordingSink {
+    type Result = actix::MessageResult<Observe<SinkStatus>>;
+
+    fn handle(&mut self, _: Observe<SinkStatus>, _: &mut Self::Context) -> Self::Result {
+        actix::MessageResult(SinkStatus {
+            name: "recorder".into(),
+            kind: "recorder".into(),
+            required: true,
+            state: "ok".into(),
+            accepted: 0,
+            delivered: 0,
+            rejected: 0,
+            dropped: 0,
+            retries: 0,
+            queue_bytes: 0,
+            queue_limit_bytes: 0,
+            oldest_unix_ms: 0,
+            written_unix_ms: 0,
+            last_error: String::new(),
+            last_error_unix_ms: 0,
+        })
+    }
+}
+
+impl Handler<Drain> for RecordingSink {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
+        self.recorder.drains.fetch_add(1, Ordering::SeqCst);
+        self.recorder.release();
+    }
+}
+
+/// A master that runs.
+pub struct Bench {
+    pub address: SocketAddr,
+    pub status: StatusHandle,
+    pub required: Arc<Recorder>,
+    pub optional: Arc<Recorder>,
+    pub stop: CancellationToken,
+}
+
+/// Runs a test against a master with these options, a required sink and another one.
+pub fn with_master<F: Future<Output = ()>>(options: &[&str], test: impl FnOnce(Arc<Bench>) -> F) {
+    let argv = ["master", "--insecure", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"];
+    let args = Cli::parse_from(argv.iter().chain(options)).master;
+    let system = actix::System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    });
+    system.block_on(async move {
+        let arbiters = Arbiters::start(2);
+        let (required, optional) = (Recorder::new(), Recorder::new());
+        let sinks = vec![
+            required.child("required", true, &arbiters),
+            optional.child("optional", false, &arbiters),
+        ];
+        let master = Master::build(&args, arbiters, sinks).unwrap();
+        let bench = Arc::new(Bench {
+            address: master.grpc_address().unwrap(),
+            status: master.status(),
+            required,
+            optional,
+            stop: CancellationToken::new(),
+        });
+        let running = tokio::spawn(master.run(bench.stop.clone()));
+        let tested = tokio::time::timeout(LONGEST_TEST, test(Arc::clone(&bench))).await;
+        tested.expect("the test took too long");
+        bench.stop.cancel();
+        running.await.unwrap().unwrap();
+    });
+}
+
+/// Looks again until the condition holds.
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !condition().await {
+        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A buddy's Control stream.
+pub struct Buddy {
+    client: HeapsterClient<Channel>,
+    pub control: mpsc::Sender<v1::FromBuddy>,
+    pub inbound: Streaming<v1::ToBuddy>,
+    pub session_id: String,
+    pub welcome: v1::Welcome,
+}
+
+pub fn hello(buddy_id: &str, instance_id: &str) -> v1::Hello {
+    v1::Hello {
+        versions: vec![1],
+        buddy_id: buddy_id.into(),
+        instance_id: instance_id.into(),
+        cluster: "lab".into(),
+        manager: "static".into(),
+        roles: vec![v1::Role::Discovers.into(), v1::Role::Polls.into()],
+        software: "test/1".into(),
+        ..v1::Hello::default()
+    }
+}
+
+pub fn from_buddy(kind: v1::from_buddy::Kind) -> v1::FromBuddy {
+    v1::FromBuddy { kind: Some(kind) }
+}
+
+impl Bench {
+    pub async fn channel(&self) -> Channel {
+        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    pub async fn client(&self) -> HeapsterClient<Channel> {
+        HeapsterClient::new(self.channel().await)
+    }
+
+    /// Opens Control; the buddy, or the refusal.
+    pub async fn hello(&self, hello: v1::Hello) -> Result<Buddy, v1::Refusal> {
+        let mut client = self.client().await;
+        let (control, outbound) = mpsc::channel(16);
+        control.try_send(from_buddy(v1::from_buddy::Kind::Hello(hello))).unwrap();
+        let mut inbound = client.control(ReceiverStream::new(outbound)).await.unwrap().into_inner();
+        match inbound.message().await.unwrap().unwrap().kind.unwrap() {
+            v1::to_buddy::Kind::Welcome(welcome) => Ok(Buddy {
+                client,
+                control,
+                inbound,
+                session_id: welcome.session_id.clone(),
+                welcome,
+            }),
+            v1::to_buddy::Kind::Refusal(refusal) => {
+                assert!(inbound.message().await.unwrap().is_none(), "the stream ends");
+                Err(refusal)
+            }
+            other => panic!("neither welcome nor refusal: {other:?}"),
+        }
+    }
+
+    pub async fn buddy(&self) -> Buddy {
+        self.hello(hello("buddy-1", "one")).await.unwrap()
+    }
+}
+
+impl Buddy {
+    pub async fn ingest(&self) -> Ingest {
+        let (frames, outbound) = mpsc::channel(64);
+        let mut client = self.client.clone();
+        let receipts = client.ingest(ReceiverStream::new(outbound)).await.unwrap().into_inner();
+        let session_id = self.session_id.clone();
+        Ingest { frames, receipts, session_id, credit: 0, deliveries: Vec::new() }
+    }
+
+    /// A live stream of instance "one", with its definitions sent.
+    pub async fn stream(&self, delivered_through: u64) -> Ingest {
+        let mut ingest = self.ingest().await;
+        ingest.open(delivered_through).await;
+        ingest.send(0, super::frames::define()).await;
+        ingest
+    }
+}
+
+/// An Ingest stream.
+pub struct Ingest {
+    pub frames: mpsc::Sender<v1::Frame>,
+    pub receipts: Streaming<v1::Receipt>,
+    pub session_id: String,
+    pub credit: u64,
+    pub deliveries: Vec<v1::Delivery>,
+}
+
+impl Ingest {
+    pub async fn open(&mut self, delivered_through: u64) {
+        let open = v1::Open {
+            session_id: self.session_id.clone(),
+            instance_id: "one".into(),
+            segment: 1,
+            purpose: v1::open::Purpose::Live.into(),
+            delivered_through,
+        };
+        self.send(0, v1::frame::Kind::Open(open)).await;
+    }
+
+    pub async fn send(&mut self, sequence: u64, kind: v1::frame::Kind) {
+        // When the master has ended the stream the reason is among the receipts.
+        let _ = self.frames.send(v1::Frame { sequence, kind: Some(kind) }).await;
+    }
+
+    /// The next receipt, counted; an error when the stream ended with one.
+    pub async fn receive(&mut self) -> Result<(), Status> {
+        let receipt = self.receipts.message().await?;
+        match receipt.expect("the stream goes on").kind.unwrap() {
+            v1::receipt::Kind::Credit(credit) => self.credit += credit.bytes,
+            v1::receipt::Kind::Delivery(delivery) => self.deliveries.push(delivery),
+        }
+        Ok(())
+    }
+
+    /// Receives until this sequence is answered.
+    pub async fn answered(&mut self, sequence: u64) -> v1::Delivery {
+        loop {
+            let found = self.deliveries.iter().find(|delivery| {
+                (delivery.first_sequence..=delivery.last_sequence).contains(&sequence)
+            });
+            if let Some(found) = found {
+                return found.clone();
+            }
+            self.receive().await.unwrap();
+        }
+    }
+
+    /// Receives until the stream ends with a status.
+    pub async fn end(&mut self) -> Status {
+        loop {
+            if let Err(status) = self.receive().await {
+                return status;
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The sinks behind their actor: the contract that all of them keep, and real databases.
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+mod actor;
+mod contract;
+mod contract_peers;
+mod influxdb;
+mod influxdb_answers;
+mod support;
+mod victoria_metrics;
