@@ -136,8 +136,9 @@ impl SegmentWriter {
     ) {
         let layout = block.layout();
         let layout_id = self.layouts.get(&address(layout)).map_or(0, |(_, id)| *id);
-        let mut absolute = BlockWriter::new(tick, layout, layout_id, Form::Absolute);
-        let mut difference = BlockWriter::new(tick, layout, layout_id, Form::Difference);
+        let mut absolute = BlockWriter::new(tick, layout, layout_id, Form::Absolute, rows.len());
+        let mut difference =
+            BlockWriter::new(tick, layout, layout_id, Form::Difference, rows.len());
         for index in rows {
             let row = block.row(index);
             let Some(defined) = self.entities.get_mut(&address(&row.head.entity)) else { continue };

@@ -15,6 +15,8 @@ pub(super) struct BlockWriter {
     tick: Tick,
     layout: u32,
     form: Form,
+    /// Room is made for so many with the first.
+    most_rows: usize,
     entities: Vec<i32>,
     last_entity: u32,
     times: Vec<i64>,
@@ -32,7 +34,13 @@ struct ColumnWriter {
 }
 
 impl BlockWriter {
-    pub(super) fn new(tick: Tick, layout: &Layout, layout_id: u32, form: Form) -> Self {
+    pub(super) fn new(
+        tick: Tick,
+        layout: &Layout,
+        layout_id: u32,
+        form: Form,
+        most_rows: usize,
+    ) -> Self {
         let column = |field: &Field| ColumnWriter {
             is_real: field.metric.value_type() == ValueType::Double,
             is_counter: field.metric.kind() == Kind::Cumulative && form == Form::Absolute,
@@ -45,6 +53,7 @@ impl BlockWriter {
             tick,
             layout: layout_id,
             form,
+            most_rows,
             entities: Vec::new(),
             last_entity: 0,
             times: Vec::new(),
@@ -56,6 +65,9 @@ impl BlockWriter {
     /// Adds a row; less the cells before, where they are given.
     pub(super) fn push(&mut self, entity: u32, row: &Row<'_>, before: Option<&[Cell]>) {
         let place = self.entities.len();
+        if place == 0 {
+            self.columns.iter_mut().for_each(|column| column.reserve(self.most_rows));
+        }
         self.entities.push(entity.wrapping_sub(self.last_entity).cast_signed());
         self.last_entity = entity;
         self.times.push(row.head.time_ms.saturating_sub(self.tick.0));
@@ -87,6 +99,17 @@ impl BlockWriter {
 }
 
 impl ColumnWriter {
+    fn reserve(&mut self, rows: usize) {
+        if self.is_real {
+            self.reals.reserve(rows);
+        } else {
+            self.ints.reserve(rows);
+        }
+        if self.is_counter {
+            self.increases.reserve(rows);
+        }
+    }
+
     fn push(&mut self, place: usize, cell: Cell, earlier: i64) {
         if cell.is_absent() {
             self.absent.resize(place / 8 + 1, 0);
