@@ -31,6 +31,8 @@ pub struct Spool {
     last_id: u64,
     last_number: u64,
     dropped_frames: u64,
+    /// Dropped because the log was full; those before it were dropped or freed.
+    last_dropped: Option<SegmentId>,
 }
 
 /// How full the log is.
@@ -58,6 +60,7 @@ impl Spool {
             last_id: 0,
             last_number: 0,
             dropped_frames: 0,
+            last_dropped: None,
         }
     }
 
@@ -125,12 +128,22 @@ impl Spool {
     }
 
     /// Whether the open segment is to be closed: its data are about twice its definitions, so that
-    /// definitions stay a small part of what is sent, and a segment a small part of the log.
+    /// definitions stay a small part of what is sent, and a segment a small part of the log. Where
+    /// entities come and go so fast that definitions are most of it, the bound decides: an open
+    /// segment is not freed, however much of it is settled.
     #[must_use]
     pub fn is_rotation_due(&self) -> bool {
         let smallest = SMALLEST_ROTATION_BYTES.min(self.most_bytes / 8);
-        self.open()
-            .is_some_and(|open| open.data_bytes() >= smallest.max(2 * open.definition_bytes()))
+        self.open().is_some_and(|open| {
+            open.data_bytes() >= smallest.max(2 * open.definition_bytes())
+                || open.bytes() >= self.most_bytes / 2
+        })
+    }
+
+    /// Whether this segment was dropped because the log was full.
+    #[must_use]
+    pub fn was_dropped(&self, id: SegmentId) -> bool {
+        self.last_dropped.is_some_and(|last| id <= last) && self.segment(id).is_none()
     }
 
     /// What became of these frames of this segment, or with `None` of this start of the buddy.
@@ -239,6 +252,7 @@ impl Spool {
         while self.bytes > self.most_bytes {
             let Some(segment) = self.segments.pop_front() else { return };
             self.bytes -= segment.bytes();
+            self.last_dropped = Some(segment.id());
             self.dropped_frames += segment.unsettled() as u64;
             segment.remove_file();
             if let Some((from_ms, to_ms)) = segment.unsettled_ticks() {

@@ -32,8 +32,10 @@ use tonic::{Code, Status, transport::Channel};
 use crate::{discovery::Listing, poller::Polled};
 pub use config::UplinkConfig;
 use control::{Control, Greeting};
-use encode::WriteLimits;
-use journal::Journal;
+#[doc(hidden)]
+pub use encode::{SegmentWriter, WriteLimits};
+#[doc(hidden)]
+pub use journal::{Journal, NoFrame};
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);

@@ -134,6 +134,20 @@ pub struct CustomMetric {
     pub unit: Arc<str>,
 }
 
+impl CustomMetric {
+    /// Whether a custom metric may have this name, `custom/` apart: letters, digits and `_-./:`.
+    #[must_use]
+    pub fn is_legal_name(name: &str) -> bool {
+        !name.is_empty() && name.chars().all(Self::is_legal_in_names)
+    }
+
+    /// Whether this may be part of a name.
+    #[must_use]
+    pub fn is_legal_in_names(character: char) -> bool {
+        character.is_ascii_alphanumeric() || "_-./:".contains(character)
+    }
+}
+
 /// A metric of the table or a custom one.
 #[derive(Clone, Debug)]
 pub enum Metric {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use heapster_shared::{
+    Set,
     entity::{Entity, Level},
     row::{Cell, RowHead},
     schema::{Field, Layout, LayoutCache, Metric, ValueType},
@@ -13,6 +14,9 @@ use super::blocks::layout_of;
 
 /// Start times that are worked out from an uptime move by about this much without a restart.
 pub(super) const START_JITTER_MS: i64 = 2_000;
+
+/// Fields of a sample; a row has a few more, and a layout of the protocol 4096 at the most.
+const MOST_FIELDS: usize = 4_000;
 
 /// One run of an entity, from its start to its restart.
 #[derive(Debug, Default)]
@@ -99,7 +103,12 @@ impl Run {
         let (fields, cells): (Vec<Field>, Vec<Cell>) =
             values.into_iter().filter(|(field, _)| belongs(&field.metric, level)).unzip();
         let before = self.newest.take();
-        let layout = layout_of(layouts, before.as_ref().map(|sample| &sample.layout), &fields);
+        let last = before.as_ref().map(|sample| &sample.layout);
+        let (fields, cells) = match last {
+            Some(last) if last.measured() == fields => (fields, cells),
+            _ => distinct(fields, cells),
+        };
+        let layout = layout_of(layouts, last, &fields);
         let interval_ms = before.as_ref().map_or(0, |before| interval(before.time_ms, time_ms));
         let increases =
             layout.counters().iter().map(|at| increase(before.as_ref(), &layout, *at, &cells));
@@ -156,6 +165,14 @@ fn belongs(metric: &Metric, level: Level) -> bool {
         Metric::Known(def) => def.levels.contains(&level),
         Metric::Custom(_) => true,
     }
+}
+
+/// Each field once, and not more than a row may have: a host may say the same twice, of two disks
+/// of one name.
+fn distinct(fields: Vec<Field>, cells: Vec<Cell>) -> (Vec<Field>, Vec<Cell>) {
+    let mut seen = Set::default();
+    let pairs = fields.into_iter().zip(cells);
+    pairs.filter(|(field, _)| seen.insert(field.clone())).take(MOST_FIELDS).unzip()
 }
 
 /// 0 where it does not fit, which says that there is none.

@@ -319,3 +319,17 @@ proptest! {
         prop_assert_eq!(seen, expected);
     }
 }
+
+/// Two disks of one name, say: a row has each field once, or the master could not tell them apart.
+#[test]
+fn a_field_that_comes_twice_counts_once() {
+    let mut bench = Bench::default();
+    let twice = [(table::CPU_USAGE, 1), (table::MEMORY_USAGE, 5), (table::CPU_USAGE, 9)];
+    for time_ms in [1_000, 2_000] {
+        let blocks = bench.advance(vec![system("", 0, time_ms, &twice)]);
+        let row = blocks[0].row(0);
+        assert_eq!(row.layout.measured().len(), 2);
+        assert_eq!(row.get(table::CPU_USAGE.def()), Some(Cell::int(1)));
+        assert_eq!(row.get(table::MEMORY_USAGE.def()), Some(Cell::int(5)));
+    }
+}

@@ -110,3 +110,19 @@ fn rotation_waits_until_data_outgrow_definitions() {
     spool.append(frame(3, 1 << 10));
     assert!(spool.is_rotation_due());
 }
+
+/// Where entities come and go at each tick, definitions outgrow data. The master acknowledges all
+/// at once, so nothing may be lost for want of room.
+#[test]
+fn what_is_settled_makes_room_however_much_is_defined() {
+    let mut spool = spool(10_000);
+    for sequence in 1..=100 {
+        if spool.is_rotation_due() {
+            spool.begin();
+        }
+        assert!(spool.append(frame(0, 700)), "at {sequence}");
+        assert!(spool.append(frame(sequence, 100)));
+        spool.settle(None, sequence..=sequence, Fate::Settled);
+    }
+    assert_eq!((spool.state().dropped_frames, spool.state().frames), (0, 0));
+}

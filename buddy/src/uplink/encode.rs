@@ -13,7 +13,7 @@ use std::{ops::Range, sync::Arc};
 
 use heapster_proto::v1::{self, block::Form, frame::Kind};
 use heapster_shared::{
-    Map,
+    Map, Set,
     entity::Entity,
     row::{Block, Cell, Row, RowBatch},
     schema::{Layout, ValueType},
@@ -27,11 +27,15 @@ const MOST_LAYOUTS: u32 = 4_096;
 
 /// What the master takes, as far as it matters for writing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WriteLimits {
-    pub(super) frame_bytes: usize,
-    pub(super) entities: u32,
-    pub(super) labels: usize,
-    pub(super) label_bytes: usize,
+pub struct WriteLimits {
+    /// Of one encoded frame.
+    pub frame_bytes: usize,
+    /// Defined in one segment.
+    pub entities: u32,
+    /// Of one entity or field.
+    pub labels: usize,
+    /// Of one label's name and value together, and of any other name.
+    pub label_bytes: usize,
 }
 
 /// Until a master has said what it takes.
@@ -41,23 +45,26 @@ impl Default for WriteLimits {
     }
 }
 
-/// Writes the frames of one segment.
+/// Writes the frames of one segment. What a master would refuse the whole segment for, such as an
+/// entity without a name, costs only the rows that need it.
 #[derive(Debug)]
-pub(super) struct SegmentWriter {
+pub struct SegmentWriter {
     limits: WriteLimits,
     /// By the address of the entity: a change makes a new value. Each is held, so that its address
     /// is not used again.
     entities: Map<usize, Defined>,
-    layouts: Map<usize, (Arc<Layout>, u32)>,
+    /// Without an id where the master would not take it.
+    layouts: Map<usize, (Arc<Layout>, Option<u32>)>,
     last_entity: u32,
     last_layout: u32,
+    left_out: u64,
 }
 
-/// An entity of the segment.
+/// An entity of the segment; without an id where the master would not take it.
 #[derive(Debug)]
 struct Defined {
     entity: Arc<Entity>,
-    id: u32,
+    id: Option<u32>,
     before: Option<RowBefore>,
 }
 
@@ -69,23 +76,53 @@ struct RowBefore {
 }
 
 impl SegmentWriter {
-    pub(super) fn new(limits: WriteLimits) -> Self {
+    /// A segment in which nothing is defined yet.
+    #[must_use]
+    pub fn new(limits: WriteLimits) -> Self {
         Self {
             limits,
             entities: Map::default(),
             layouts: Map::default(),
             last_entity: 0,
             last_layout: 0,
+            left_out: 0,
         }
     }
 
     /// Whether the segment has defined nearly as many entities or layouts as the master takes.
-    pub(super) const fn is_full(&self) -> bool {
-        self.last_entity >= self.limits.entities / 4 * 3 || self.last_layout >= MOST_LAYOUTS / 4 * 3
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let most_layouts = MOST_LAYOUTS as usize / 4 * 3;
+        self.last_entity >= self.limits.entities / 4 * 3 || self.layouts.len() >= most_layouts
+    }
+
+    /// Whether what these rows refer to still finds room in the segment. Where it does not even
+    /// in an empty one, the rows past the limit are left out.
+    #[must_use]
+    pub fn has_room_for(&self, batch: &RowBatch) -> bool {
+        let layouts = self.layouts.len() + batch.blocks.len() <= MOST_LAYOUTS as usize;
+        let room = self.limits.entities.saturating_sub(self.last_entity) as usize;
+        // Each row may bring its entity and the whole that it is a part of, and all one node.
+        if !layouts || batch.row_count().saturating_mul(2) < room {
+            return layouts;
+        }
+        let rows = batch.blocks.iter().flat_map(Block::rows);
+        let lineages = rows.flat_map(|row| row.head.entity.lineage());
+        let new: Set<usize> = lineages
+            .map(|entity| std::ptr::from_ref(entity).addr())
+            .filter(|address| !self.entities.contains_key(address))
+            .collect();
+        new.len() <= room
+    }
+
+    /// Rows that were left out, since the master would have refused the whole segment for them.
+    #[must_use]
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// The rows as frames, what they refer to first.
-    pub(super) fn rows(&mut self, batch: &RowBatch) -> Vec<Kind> {
+    pub fn rows(&mut self, batch: &RowBatch) -> Vec<Kind> {
         let mut kinds = Vec::new();
         self.define(batch, &mut kinds);
         let mut message =
@@ -113,12 +150,12 @@ impl SegmentWriter {
     }
 
     /// Ends the entities that nobody else holds any more: they are gone, or were redefined.
-    pub(super) fn end_unused(&mut self) -> Option<Kind> {
+    pub fn end_unused(&mut self) -> Option<Kind> {
         let mut ended = Vec::new();
         self.entities.retain(|_, defined| {
             let used = Arc::strong_count(&defined.entity) > 1;
             if !used {
-                ended.push(defined.id);
+                ended.extend(defined.id);
             }
             used
         });
@@ -135,26 +172,34 @@ impl SegmentWriter {
         blocks: &mut Vec<v1::Block>,
     ) {
         let layout = block.layout();
-        let layout_id = self.layouts.get(&address(layout)).map_or(0, |(_, id)| *id);
+        let Some(layout_id) = self.layouts.get(&address(layout)).and_then(|(_, id)| *id) else {
+            self.left_out += rows.len() as u64;
+            return;
+        };
         let mut absolute = BlockWriter::new(tick, layout, layout_id, Form::Absolute, rows.len());
         let mut difference =
             BlockWriter::new(tick, layout, layout_id, Form::Difference, rows.len());
         for index in rows {
             let row = block.row(index);
-            let Some(defined) = self.entities.get_mut(&address(&row.head.entity)) else { continue };
+            let defined = self.entities.get_mut(&address(&row.head.entity));
+            let Some((id, defined)) = defined.and_then(|defined| Some((defined.id?, defined)))
+            else {
+                self.left_out += 1;
+                continue;
+            };
             let measured = &row.cells[..layout.measured().len()];
             let before = defined.before.as_mut().filter(|before| before.layout == layout_id);
             match before {
                 Some(before) => {
                     if has_differences(&row, &before.cells) {
-                        difference.push(defined.id, &row, Some(&before.cells));
+                        difference.push(id, &row, Some(&before.cells));
                     } else {
-                        absolute.push(defined.id, &row, None);
+                        absolute.push(id, &row, None);
                     }
                     before.cells.copy_from_slice(measured);
                 }
                 None => {
-                    absolute.push(defined.id, &row, None);
+                    absolute.push(id, &row, None);
                     let cells = measured.into();
                     defined.before = Some(RowBefore { layout: layout_id, cells });
                 }
@@ -184,9 +229,10 @@ fn has_differences(row: &Row<'_>, before: &[Cell]) -> bool {
     true
 }
 
-/// A bound for the bytes of one row: each number and each increase at its longest.
+/// A bound for the bytes of one row, alone in its block: each number and each increase at its
+/// longest, and the heads of its columns.
 fn most_bytes_of_row(layout: &Layout) -> usize {
-    64 + 24 * layout.measured().len()
+    64 + 32 * layout.measured().len()
 }
 
 fn address<T>(value: &Arc<T>) -> usize {

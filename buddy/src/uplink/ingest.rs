@@ -12,7 +12,10 @@ use tonic::{
     codegen::http::uri::PathAndQuery, transport::Channel,
 };
 
-use super::{codec::IngestCodec, journal::Journal};
+use super::{
+    codec::IngestCodec,
+    journal::{Journal, NoFrame},
+};
 
 const INGEST: PathAndQuery = PathAndQuery::from_static("/heapster.v1.Heapster/Ingest");
 
@@ -59,7 +62,8 @@ pub(super) async fn run(
     let first = loop {
         match journal.next(purpose) {
             Ok(frame) => break frame,
-            Err(retry_at) => wait(&mut changes, retry_at).await,
+            Err(NoFrame::Wait(retry_at)) => wait(&mut changes, retry_at).await,
+            Err(NoFrame::End) => return dropped(),
         }
     };
     let mut credit = Credit::default();
@@ -103,7 +107,8 @@ async fn pump(
         if pending.is_none() {
             match journal.next(purpose) {
                 Ok(frame) => pending = Some(frame),
-                Err(at) => retry_at = at,
+                Err(NoFrame::Wait(at)) => retry_at = at,
+                Err(NoFrame::End) => return dropped(),
             }
         }
         let sendable = pending.as_ref().is_some_and(|frame| credit.allows(frame.len()));
@@ -124,6 +129,10 @@ async fn pump(
             () = wait(changes, retry_at), if pending.is_none() => {}
         }
     }
+}
+
+fn dropped() -> Status {
+    Status::aborted("the spool was full and dropped what was being sent")
 }
 
 fn take(journal: &Journal, purpose: Purpose, credit: &mut Credit, receipt: &Receipt) {

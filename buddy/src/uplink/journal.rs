@@ -28,7 +28,7 @@ use crate::{
 
 /// The spool with its writer and its readers.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub struct Journal {
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -55,11 +55,23 @@ struct Cursor {
     next: Option<usize>,
 }
 
+/// Why there is no frame for a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoFrame {
+    /// Ask again when the journal has changed, or at this time.
+    Wait(Option<Instant>),
+    /// The stream has to be opened anew: what it was sending was dropped, and answers to that must
+    /// not be taken for answers to another segment, whose frames may have the same numbers.
+    End,
+}
+
 /// Between sessions: behind all segments.
 const NO_LIVE: Cursor = Cursor { segment: SegmentId(u64::MAX), next: None };
 
 impl Journal {
-    pub(super) fn new(instance: Arc<str>, most_bytes: usize) -> Self {
+    /// An empty journal of one start of a buddy.
+    #[must_use]
+    pub fn new(instance: Arc<str>, most_bytes: usize) -> Self {
         let limits = WriteLimits::default();
         let state = State {
             spool: Spool::new(instance, most_bytes),
@@ -77,27 +89,30 @@ impl Journal {
     }
 
     /// Told of each change: new frames, and frames that were settled.
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
+    pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    pub(super) fn spool_state(&self) -> SpoolState {
+    /// How full the spool is.
+    #[must_use]
+    pub fn spool_state(&self) -> SpoolState {
         self.lock().spool.state()
     }
 
     /// Frames that a master refused for good, since the start.
-    pub(super) fn rejected_frames(&self) -> u64 {
+    #[must_use]
+    pub fn rejected_frames(&self) -> u64 {
         self.lock().rejected_frames
     }
 
     /// Appends what was polled.
-    pub(super) fn write(&self, polled: &Polled) {
+    pub fn write(&self, polled: &Polled) {
         self.lock().write(polled);
         self.changed.send_replace(());
     }
 
     /// Begins what the live stream of a new session sends.
-    pub(super) fn start_session(&self, session_id: String, limits: WriteLimits) {
+    pub fn start_session(&self, session_id: String, limits: WriteLimits) {
         let mut state = self.lock();
         state.session_id = session_id;
         state.limits = limits;
@@ -108,7 +123,7 @@ impl Journal {
     }
 
     /// The session is over, if there was one: what comes now is for the next one.
-    pub(super) fn end_session(&self) {
+    pub fn end_session(&self) {
         let mut state = self.lock();
         if state.live_from == NO_LIVE.segment {
             return;
@@ -119,24 +134,27 @@ impl Journal {
         state.backfill = None;
     }
 
-    /// The next frame for a stream, and otherwise when to ask again, where that is known.
-    pub(super) fn next(&self, purpose: Purpose) -> Result<Bytes, Option<Instant>> {
+    /// The next frame for a stream.
+    ///
+    /// # Errors
+    /// What to do where there is none.
+    pub fn next(&self, purpose: Purpose) -> Result<Bytes, NoFrame> {
         let mut state = self.lock();
         match purpose {
             Purpose::Backfill => state.next_backfill(),
-            _ => state.next_live().ok_or(None),
+            _ => state.next_live().ok_or(NoFrame::Wait(None)),
         }
     }
 
     /// What the master says of frames that came over this stream.
-    pub(super) fn settle(&self, purpose: Purpose, delivery: &Delivery) {
+    pub fn settle(&self, purpose: Purpose, delivery: &Delivery) {
         self.lock().settle(purpose, delivery);
         self.changed.send_replace(());
     }
 
     /// The backfill stream was cut: it starts again with an Open. When the master cannot read what
     /// it was sent, the segment is given up.
-    pub(super) fn cut_backfill(&self, unreadable: Option<&str>) {
+    pub fn cut_backfill(&self, unreadable: Option<&str>) {
         let mut state = self.lock();
         let Some(cursor) = state.backfill.take() else { return };
         let Some(error) = unreadable else { return };
@@ -146,7 +164,10 @@ impl Journal {
     }
 
     /// Takes over what an earlier start left on disk.
-    pub(super) fn restore(&self, directory: &Path) -> std::io::Result<usize> {
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn restore(&self, directory: &Path) -> std::io::Result<usize> {
         let mut state = self.lock();
         let mut frames = 0;
         for stored in disk::read_all(directory)? {
@@ -165,7 +186,10 @@ impl Journal {
     }
 
     /// Writes what is not settled to disk; returns how many frames that are.
-    pub(super) fn save(&self, directory: &Path) -> std::io::Result<usize> {
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(&self, directory: &Path) -> std::io::Result<usize> {
         let state = self.lock();
         let mut frames = 0;
         for segment in state.spool.segments().filter(|segment| segment.unsettled() > 0) {
@@ -194,13 +218,27 @@ impl State {
     }
 
     fn write(&mut self, polled: &Polled) {
-        if self.spool.open().is_none() || self.writer.is_full() || self.spool.is_rotation_due() {
+        let has_room = match polled {
+            Polled::Rows(batch) => self.writer.has_room_for(batch),
+            Polled::RoundEnd(_) => true,
+        };
+        let is_full = self.writer.is_full() || !has_room;
+        if self.spool.open().is_none() || is_full || self.spool.is_rotation_due() {
             self.begin();
         }
         match polled {
             Polled::Rows(batch) => {
+                let left_out = self.writer.left_out();
                 for kind in self.writer.rows(batch) {
                     self.append(kind, batch.tick.0);
+                }
+                let rows = self.writer.left_out() - left_out;
+                // Once a segment: it is likely so at each tick.
+                if rows > 0 && left_out == 0 {
+                    tracing::warn!(
+                        rows,
+                        "rows are left out: the master would not take their names or metrics, or so many at once"
+                    );
                 }
             }
             Polled::RoundEnd(end) => {
@@ -249,7 +287,10 @@ impl State {
         }
     }
 
-    fn next_backfill(&mut self) -> Result<Bytes, Option<Instant>> {
+    fn next_backfill(&mut self) -> Result<Bytes, NoFrame> {
+        if self.backfill.is_some_and(|cursor| self.spool.was_dropped(cursor.segment)) {
+            return Err(NoFrame::End);
+        }
         if let Some(cursor) = self.backfill
             && let Some(segment) = self.spool.segment(cursor.segment)
         {
@@ -263,12 +304,12 @@ impl State {
                 return Ok(frame);
             }
             if segment.is_waiting() {
-                return Err(None);
+                return Err(NoFrame::Wait(None));
             }
         }
         self.backfill = None;
         let Some(segment) = self.choose_backfill() else {
-            return Err(self.spool.next_retry(Instant::now()));
+            return Err(NoFrame::Wait(self.spool.next_retry(Instant::now())));
         };
         self.backfill = Some(Cursor { segment, next: None });
         self.next_backfill()
@@ -319,8 +360,8 @@ impl State {
                 self.spool.settle(scope, sequences, Fate::Settled);
             }
             Outcome::Rejected => {
-                let frames = sequences.end().saturating_sub(*sequences.start()) + 1;
-                self.rejected_frames += frames;
+                let frames = sequences.end().saturating_sub(*sequences.start()).saturating_add(1);
+                self.rejected_frames = self.rejected_frames.saturating_add(frames);
                 tracing::warn!(frames, reason = delivery.message, "the master refused frames");
                 self.spool.settle(scope, sequences, Fate::Settled);
             }

@@ -200,6 +200,23 @@ fn a_container_of_a_pod() {
     assert_eq!(metric("custom/queue_length").value_type(), ValueType::Int64);
 }
 
+/// Whoever owns a container names its metrics; the protocol knows fewer letters.
+#[test]
+fn custom_metrics_get_names_that_the_protocol_knows() {
+    let renamed = recorded!("kubernetes.json").replace("queue_length", "queue length (max)");
+    let readings = v2_1(&renamed.replace("\"latency\"", "\"\""));
+    let all: Vec<String> = readings.iter().flat_map(values).collect();
+    let custom: Vec<_> = all.iter().filter(|value| value.starts_with("custom/")).collect();
+    assert_eq!(
+        custom,
+        [
+            "custom/queue_length__max_=4",
+            "custom/requests[label:get]=9",
+            "custom/requests[label:put]=0"
+        ]
+    );
+}
+
 /// The container that holds a pod's network gives the pod's network and nothing else.
 #[test]
 fn a_pod_has_the_network_of_its_sandbox() {

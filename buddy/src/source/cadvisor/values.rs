@@ -244,7 +244,8 @@ impl<'m> Values<'m> {
     /// The newest values of the metrics that the container itself exposes.
     pub(super) fn custom(&mut self, spec: &Spec<'_>, stats: &Stats<'_>) {
         let Some(by_name) = &stats.custom_metrics else { return };
-        for described in spec.custom_metrics.iter().flatten() {
+        let described = spec.custom_metrics.iter().flatten();
+        for described in described.filter(|described| !described.name.is_empty()) {
             let named = by_name.0.iter().find(|(name, _)| *name == described.name);
             let values = named.and_then(|(_, values)| values.as_deref()).unwrap_or_default();
             let metric = Arc::new(custom_metric(described));
@@ -301,8 +302,11 @@ fn traffic(network: &Network<'_>) -> [Option<u64>; 4] {
 fn custom_metric(described: &CustomSpec<'_>) -> CustomMetric {
     let cumulative = *described.kind == *"cumulative";
     let float = *described.format == *"float";
+    // Whoever owns the container chose it, in whatever letters.
+    let legal = |c: char| if CustomMetric::is_legal_in_names(c) { c } else { '_' };
+    let name: String = described.name.chars().map(legal).collect();
     CustomMetric {
-        name: format!("custom/{}", &*described.name).into(),
+        name: format!("custom/{name}").into(),
         kind: if cumulative { Kind::Cumulative } else { Kind::Gauge },
         value_type: if float { ValueType::Double } else { ValueType::Int64 },
         unit: (&*described.units).into(),

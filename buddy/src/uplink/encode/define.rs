@@ -1,16 +1,26 @@
 //! Definitions: entities, parents first, and layouts.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use heapster_proto::v1::{self, field::What, frame::Kind};
 use heapster_shared::{
+    Set,
     entity::{Entity, Labels, Level},
     row::RowBatch,
-    schema::{self, Field, Metric, ValueType},
+    schema::{self, CustomMetric, Field, Layout, Metric, ValueType},
+    tag,
 };
 use prost::Message;
 
-use super::{Defined, SegmentWriter, WriteLimits, address};
+use super::{Defined, MOST_LAYOUTS, SegmentWriter, WriteLimits, address};
+
+/// Fields of one layout, as the protocol says.
+const MOST_FIELDS: usize = 4_096;
+/// The latest start that a master believes: the year 2200.
+const LATEST_MS: u64 = 7_258_118_400_000;
 
 /// Definitions that are not yet in a frame.
 struct Pending<'a> {
@@ -55,12 +65,7 @@ impl SegmentWriter {
         let most_bytes = self.limits.frame_bytes.saturating_sub(64);
         let mut pending = Pending { define, bytes: 0, most_bytes, kinds };
         for block in &batch.blocks {
-            if !self.layouts.contains_key(&address(block.layout())) {
-                self.last_layout += 1;
-                let id = self.last_layout;
-                self.layouts.insert(address(block.layout()), (Arc::clone(block.layout()), id));
-                pending.layout(layout(id, block.layout(), &self.limits));
-            }
+            self.define_layout(block.layout(), &mut pending);
             for row in block.rows() {
                 self.define_entity(&row.head.entity, &mut pending);
             }
@@ -68,26 +73,75 @@ impl SegmentWriter {
         pending.flush();
     }
 
-    fn define_entity(&mut self, entity: &Arc<Entity>, pending: &mut Pending<'_>) -> u32 {
+    fn define_layout(&mut self, layout: &Arc<Layout>, pending: &mut Pending<'_>) {
+        if self.layouts.contains_key(&address(layout)) {
+            return;
+        }
+        let id = self.last_layout + 1;
+        let wire = wire_layout(id, layout, &self.limits);
+        let fits = id <= MOST_LAYOUTS && is_legal(&wire);
+        if fits {
+            self.last_layout = id;
+            pending.layout(wire);
+        }
+        self.layouts.insert(address(layout), (Arc::clone(layout), fits.then_some(id)));
+    }
+
+    /// The id of an entity; none where the master would not take it, or what it is a part of.
+    fn define_entity(&mut self, entity: &Arc<Entity>, pending: &mut Pending<'_>) -> Option<u32> {
         if let Some(defined) = self.entities.get(&address(entity)) {
             return defined.id;
         }
-        let parent = entity.parent.as_ref().map_or(0, |parent| self.define_entity(parent, pending));
-        self.last_entity += 1;
-        let id = self.last_entity;
-        pending.entity(v1::Entity {
-            id,
-            parent,
-            level: level(entity.level).into(),
-            name: cut(&entity.name, self.limits.label_bytes).to_owned(),
-            uid: cut(&entity.uid, self.limits.label_bytes).to_owned(),
-            start_time_unix_ms: u64::try_from(entity.start_time_ms).unwrap_or(0),
-            labels: labels(&entity.labels, &self.limits),
+        let parent = match &entity.parent {
+            Some(parent) => self.define_entity(parent, pending),
+            None => Some(0),
+        };
+        let id = parent.and_then(|parent| {
+            let id = self.last_entity + 1;
+            let wire = wire_entity(id, parent, entity, &self.limits)?;
+            (id <= self.limits.entities).then(|| {
+                self.last_entity = id;
+                pending.entity(wire);
+                id
+            })
         });
         let defined = Defined { entity: Arc::clone(entity), id, before: None };
         self.entities.insert(address(entity), defined);
         id
     }
+}
+
+fn wire_entity(id: u32, parent: u32, entity: &Entity, limits: &WriteLimits) -> Option<v1::Entity> {
+    let labels = labels(&entity.labels, limits);
+    let namespace = labels.get(tag::NAMESPACE_NAME).filter(|name| !name.is_empty());
+    let is_named = !entity.name.is_empty() && (entity.level != Level::Pod || namespace.is_some());
+    let start = u64::try_from(entity.start_time_ms).ok().filter(|start| *start <= LATEST_MS);
+    is_named.then(|| v1::Entity {
+        id,
+        parent,
+        level: level(entity.level).into(),
+        name: cut(&entity.name, limits.label_bytes).to_owned(),
+        uid: cut(&entity.uid, limits.label_bytes).to_owned(),
+        start_time_unix_ms: start.unwrap_or(0),
+        labels,
+    })
+}
+
+/// Whether a master takes the layout: not too wide, its fields distinct, its metrics well named.
+fn is_legal(layout: &v1::Layout) -> bool {
+    let mut distinct = Set::default();
+    layout.fields.len() <= MOST_FIELDS
+        && layout.fields.iter().all(|field| {
+            let (known, custom) = match &field.what {
+                Some(What::Metric(id)) => (*id, None),
+                Some(What::Custom(custom)) => (0, Some(custom)),
+                None => return false,
+            };
+            let named = custom.is_none_or(|custom| CustomMetric::is_legal_name(&custom.name));
+            let custom = custom.map(Message::encode_to_vec);
+            let labels: BTreeMap<&String, &String> = field.labels.iter().collect();
+            named && distinct.insert((known, custom, labels))
+        })
 }
 
 const fn level(level: Level) -> v1::Level {
@@ -101,7 +155,7 @@ const fn level(level: Level) -> v1::Level {
     }
 }
 
-fn layout(id: u32, layout: &schema::Layout, limits: &WriteLimits) -> v1::Layout {
+fn wire_layout(id: u32, layout: &Layout, limits: &WriteLimits) -> v1::Layout {
     let fields = layout.measured().iter().map(|known| field(known, limits)).collect();
     v1::Layout { id, fields }
 }
@@ -126,8 +180,13 @@ fn custom_name(name: &str) -> &str {
 }
 
 /// The labels, cut to what the master takes: it would refuse the whole segment for one of them.
+/// The namespace goes first, since a pod is nothing without it.
 fn labels(labels: &Labels, limits: &WriteLimits) -> HashMap<String, String> {
-    let fitting = labels.iter().filter(|(name, _)| name.len() < limits.label_bytes);
+    let fits = |name: &str| !name.is_empty() && name.len() < limits.label_bytes;
+    let is_namespace = |name: &str| name == tag::NAMESPACE_NAME;
+    let first = labels.iter().filter(|(name, _)| is_namespace(name));
+    let others = labels.iter().filter(|(name, _)| !is_namespace(name));
+    let fitting = first.chain(others).filter(|(name, _)| fits(name));
     let pairs = fitting.take(limits.labels).map(|(name, value)| {
         (name.to_owned(), cut(value, limits.label_bytes - name.len()).to_owned())
     });

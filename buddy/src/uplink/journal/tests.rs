@@ -6,7 +6,7 @@ use heapster_proto::v1::{Delivery, Frame, delivery::Outcome, frame::Kind, open::
 use heapster_shared::tick::Tick;
 use prost::Message;
 
-use super::{Journal, WriteLimits};
+use super::{Journal, NoFrame, WriteLimits};
 use crate::poller::{Polled, RoundEnd};
 
 fn journal() -> Journal {
@@ -92,7 +92,7 @@ async fn what_is_put_off_is_replayed_later() {
     write(&journal, 1);
     assert_eq!(given(&journal, Purpose::Live), "o1>0 1");
     settle(&journal, Purpose::Live, 1, 1, Outcome::Retry);
-    let Err(Some(retry_at)) = journal.next(Purpose::Backfill) else {
+    let Err(NoFrame::Wait(Some(retry_at))) = journal.next(Purpose::Backfill) else {
         panic!("no time to wait for")
     };
     tokio::time::sleep_until(retry_at + Duration::from_millis(1)).await;
@@ -116,4 +116,31 @@ fn an_unreadable_segment_is_given_up() {
     journal.cut_backfill(Some("sequence 1 is broken"));
     assert_eq!(given(&journal, Purpose::Backfill), "");
     assert_eq!((journal.spool_state().frames, journal.rejected_frames()), (0, 1));
+}
+
+/// Segments of two starts have frames of the same numbers. When the spool drops one that is being
+/// sent, what the master still answers to it says nothing of the next: the stream starts anew.
+#[test]
+fn answers_to_a_dropped_segment_are_not_taken_for_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let earlier = Journal::new("i0".into(), 1 << 20);
+    (1..=3).for_each(|round| write(&earlier, round));
+    assert_eq!(earlier.save(directory.path()).unwrap(), 3);
+
+    let journal = Journal::new("i1".into(), 1_500);
+    assert_eq!(journal.restore(directory.path()).unwrap(), 3);
+    write(&journal, 4);
+    start(&journal);
+    assert_eq!(given(&journal, Purpose::Backfill), "o1>0 1 2 3");
+    let mut round = 4;
+    while journal.spool_state().dropped_frames < 3 {
+        round += 1;
+        write(&journal, round);
+    }
+    let left = journal.spool_state().frames;
+    assert_eq!(journal.next(Purpose::Backfill), Err(NoFrame::End));
+    settle(&journal, Purpose::Backfill, 1, 3, Outcome::Delivered);
+    assert_eq!(journal.spool_state().frames, left, "nobody has delivered these");
+    journal.cut_backfill(None);
+    assert_eq!(given(&journal, Purpose::Backfill), "o1>0 1");
 }
