@@ -145,10 +145,10 @@ impl SegmentReader {
         for wire in layouts {
             self.layouts.insert(wire.id, LayoutState::new(wire));
         }
-        for id in ended {
-            self.entities.remove(&id);
-            self.layouts.values_mut().for_each(|layout| layout.end(id));
+        for id in &ended {
+            self.entities.remove(id);
         }
+        self.layouts.values_mut().for_each(|layout| layout.end_all(&ended));
     }
 
     fn content(&mut self, frame: v1::Frame, bytes: usize) -> Result<Content, DecodeError> {

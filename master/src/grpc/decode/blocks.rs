@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use heapster_proto::v1::{self, block::Form};
 use heapster_shared::{
-    Map,
+    Map, Set,
     entity::Entity,
     row::{Block, Cell, RowHead},
     schema::{Layout, ValueType},
@@ -20,7 +20,7 @@ use super::{
 };
 
 /// Farthest that a sample may lie from its tick.
-const FARTHEST_MS: i64 = 86_400_000;
+pub(super) const FARTHEST_MS: i64 = 86_400_000;
 
 /// A layout of the segment with the last row of each entity.
 pub(super) struct LayoutState {
@@ -70,8 +70,23 @@ impl LayoutState {
         self.last.len()
     }
 
-    /// Forgets an entity that is gone.
-    pub(super) fn end(&mut self, id: u32) {
+    /// Forgets entities that are gone: few of many or many of few, whichever is less work.
+    pub(super) fn end_all(&mut self, ids: &Set<u32>) {
+        if ids.len() <= self.places.len() {
+            ids.iter().for_each(|id| self.end(*id));
+            return;
+        }
+        let free = &mut self.free;
+        self.places.retain(|id, place| {
+            let ended = ids.contains(id);
+            if ended {
+                free.push(*place);
+            }
+            !ended
+        });
+    }
+
+    fn end(&mut self, id: u32) {
         if let Some(place) = self.places.remove(&id) {
             self.free.push(place);
         }
@@ -103,11 +118,14 @@ impl LayoutState {
         let mut id = 0_u32;
         for row in 0..rows {
             id = id.wrapping_add_signed(block.entities[row]);
-            let entity = find(id, entities)?;
+            let entity = find(id, entities)?.ok_or("its level is not known to this master");
             let time_ms = time.and_then(|time| time.int(row)).unwrap_or(0);
             let interval_ms = interval.and_then(|interval| interval.int(row)).unwrap_or(0);
-            let head = head(entity, tick_ms, time_ms, interval_ms);
-            let read = head.and_then(|head| self.row(id, form, &columns, row).map(|()| head));
+            // The values first: a later row may be a difference to one whose time is refused.
+            let read = entity.and_then(|entity| {
+                self.row(id, form, &columns, row)?;
+                head(entity, tick_ms, time_ms, interval_ms)
+            });
             match read {
                 Ok(head) => out.push(head, &self.cells, &self.increases),
                 Err(reason) => {
@@ -217,12 +235,11 @@ fn find(id: u32, entities: &EntityMap) -> Result<Option<&Arc<Entity>>, DecodeErr
 }
 
 fn head(
-    entity: Option<&Arc<Entity>>,
+    entity: &Arc<Entity>,
     tick_ms: i64,
     time_ms: i64,
     interval_ms: i64,
 ) -> Result<RowHead, &'static str> {
-    let entity = entity.ok_or("its level is not known to this master")?;
     if !(-FARTHEST_MS..=FARTHEST_MS).contains(&time_ms) {
         return Err("its time is more than a day from the tick");
     }

@@ -29,9 +29,9 @@ pub struct Definitions {
     /// What to ask the cluster.
     pub request: ResolveDefinitions,
     entity_ids: Vec<u32>,
-    foreign: Vec<u32>,
+    foreign: Set<u32>,
     layouts: Vec<(u32, Vec<usize>, usize)>,
-    pub(super) ended: Vec<u32>,
+    pub(super) ended: Set<u32>,
 }
 
 /// The entities of a segment by id; `None` for those of a level that this program does not know.
@@ -56,9 +56,9 @@ impl Definitions {
         let mut definitions = Self {
             request: ResolveDefinitions::default(),
             entity_ids: Vec::with_capacity(define.entities.len()),
-            foreign: Vec::new(),
+            foreign: Set::default(),
             layouts: Vec::new(),
-            ended: define.ended,
+            ended: define.ended.into_iter().collect(),
         };
         let total = entities.len() + define.entities.len();
         ensure_within!(
@@ -105,7 +105,7 @@ impl Definitions {
             }
         };
         let (Some(level), Some(parent)) = (level(entity.level), parent) else {
-            self.foreign.push(id);
+            self.foreign.insert(id);
             return Ok(());
         };
         self.check_parent(level, &parent)?;
@@ -164,7 +164,7 @@ impl Definitions {
         self,
         resolved: Resolved,
         entities: &mut EntityMap,
-    ) -> (Vec<WireLayout>, Vec<u32>) {
+    ) -> (Vec<WireLayout>, Set<u32>) {
         let known = resolved.entities.into_iter().map(Some);
         entities.extend(self.entity_ids.into_iter().zip(known));
         entities.extend(self.foreign.into_iter().map(|id| (id, None)));
@@ -263,9 +263,8 @@ fn custom_metric(
         "its name or unit is longer than max_label_bytes ({})",
         limits.max_label_bytes
     );
-    let legal = |c: char| c.is_ascii_alphanumeric() || "_-./:".contains(c);
     ensure!(
-        !name.is_empty() && name.chars().all(legal),
+        CustomMetric::is_legal_name(&name),
         "{name:?} is no name of a custom metric: use letters, digits and _-./:"
     );
     Ok(CustomMetric {

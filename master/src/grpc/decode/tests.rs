@@ -6,7 +6,7 @@ use heapster_proto::v1::{Block as WireBlock, Column, block::Form};
 use heapster_shared::{entity::EntityId, schema::table};
 use prost::Message as _;
 
-use super::*;
+use super::{blocks::FARTHEST_MS, *};
 use crate::core::entities::Entities;
 
 const TICK: u64 = 1_800_000_000_000;
@@ -191,6 +191,42 @@ fn a_difference_without_a_base_is_refused_alone() {
     // Its base is gone with it.
     let rows = bench.rows(block(Form::Difference, &[3], 0, columns())).unwrap();
     assert!(rows.reason.contains("without a row before"), "{}", rows.reason);
+}
+
+/// Its buddy does not know that a row is refused for its time, and writes the next as a difference
+/// to it.
+#[test]
+fn a_row_with_a_wrong_time_still_counts_for_the_next() {
+    let mut bench = Bench::defined();
+    let columns = |value: i64| [ints(&[value]), ints(&[value]), reals(&[1.0])];
+    bench.shown(block(Form::Absolute, &[3], 0, columns(10)));
+    let mut far = block(Form::Difference, &[3], 15_000, columns(5));
+    far.time_ms = Some(ints(&[FARTHEST_MS + 1]));
+    assert_eq!(bench.rows(far).unwrap().refused, [3]);
+    let rows = bench.shown(block(Form::Difference, &[3], 15_000, columns(2)));
+    assert_eq!(rows, ["e3@5 15000: 17, 17, 1 | 2 | 0"]);
+}
+
+/// Or one buddy could hold up all others that share a thread with it.
+#[test]
+fn a_flood_of_definitions_takes_time_in_proportion_only() {
+    let limits = ReaderLimits { max_entities: 200_000, max_layouts: 4_096, ..test_limits() };
+    let limits = ReaderLimits { max_frame_bytes: 16 << 20, ..limits };
+    let mut bench = Bench::new();
+    bench.reader = SegmentReader::new(limits);
+    let start = std::time::Instant::now();
+    bench.frame(0, open()).unwrap();
+    let future = |id| v1::Entity { level: 99, ..entity(id, 0, v1::Level::Node) };
+    let layout = |id| v1::Layout { id, fields: vec![known(table::CPU_USAGE.0)] };
+    let define = v1::Define {
+        entities: (1..=200_000).map(future).collect(),
+        layouts: (1..=4_096).map(layout).collect(),
+        ended: Vec::new(),
+    };
+    bench.define(define).unwrap();
+    let ended = (1..=200_000).chain(1..=200_000).collect();
+    bench.define(v1::Define { ended, ..Default::default() }).unwrap();
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 /// An open starts from nothing, and an ended entity is gone.
