@@ -75,6 +75,18 @@ fn an_id_is_free_again_when_its_stream_has_ended() {
     });
 }
 
+/// Nobody waits for the other to hang up first: a buddy that is drained is gone at once.
+#[test]
+fn a_goodbye_ends_the_stream() {
+    with_master(&[], async |bench| {
+        let mut buddy = bench.buddy().await;
+        let goodbye = v1::Goodbye { reason: "the buddy was stopped".into() };
+        buddy.control.send(from_buddy(Up::Goodbye(goodbye))).await.unwrap();
+        assert!(buddy.inbound.message().await.unwrap().is_none());
+        assert!(bench.hello(hello("buddy-1", "two")).await.is_ok(), "its id is free");
+    });
+}
+
 /// 7.5 s of CPU time in 15 s is half a core; totals are running sums; the sums of the round follow
 /// its end, and only pods count in them.
 #[test]

@@ -28,8 +28,10 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler,
+    ResponseFuture, WrapFuture,
 };
+use futures::future::join_all;
 use heapster_shared::{
     entity::EntityId,
     row::RowBatch,
@@ -302,6 +304,9 @@ impl Handler<SubmitRows> for Cluster {
         self.count(&rows);
         self.entities.saw(&rows.blocks, now_ms);
         self.aggregator.add(rows.tick, &rows.blocks, now_ms);
+        if !submit.follows {
+            self.aggregator.miss(rows.tick, now_ms);
+        }
         self.config.router.route(Payload::Rows(Arc::new(rows)), submit.ticket, submit.required_only)
     }
 }
@@ -351,13 +356,17 @@ impl Handler<UpdateHealth> for Cluster {
 }
 
 impl Handler<Drain> for Cluster {
-    type Result = ();
+    type Result = ResponseFuture<()>;
 
-    /// Tells the buddies; the streams end when the server does.
-    fn handle(&mut self, drain: Drain, _: &mut Self::Context) {
-        for member in self.members.connected() {
-            // A session that is busy is told by the end of its streams.
-            let _ = member.session.post(Drain { deadline: drain.deadline });
-        }
+    /// Tells the buddies; the streams end when the server does. It is done when each session has
+    /// passed it on, so that the end does not overtake it.
+    fn handle(&mut self, drain: Drain, _: &mut Self::Context) -> Self::Result {
+        let sessions: Vec<Mailbox<Session>> =
+            self.members.connected().map(|member| member.session.clone()).collect();
+        Box::pin(async move {
+            let deadline = drain.deadline;
+            // Those that are gone need not be told.
+            join_all(sessions.iter().map(|session| session.ask(Drain { deadline }))).await;
+        })
     }
 }

@@ -49,6 +49,18 @@ impl Ledger {
         }
     }
 
+    /// Whether the frame before this one came here too, or there is none: otherwise what it had
+    /// of a round went to another master, or is still to come.
+    pub fn follows(&self, sequence: u64) -> bool {
+        let Some(before) = sequence.checked_sub(1).filter(|before| *before > 0) else {
+            return true;
+        };
+        let state = self.lock();
+        state.delivered.contains(before)
+            || state.pending.contains(&before)
+            || state.handed.contains(before)
+    }
+
     /// A frame was handed to the sinks.
     pub fn handed(&self, sequence: u64) {
         self.lock().handed.insert(sequence);
@@ -109,6 +121,17 @@ mod tests {
         assert!(outcome.await.unwrap());
         assert_eq!(ledger.admit(1), Admission::Known, "it is delivered");
         assert_eq!(ledger.last_delivered(), 1);
+    }
+
+    #[test]
+    fn a_gap_before_a_frame_is_seen() {
+        let ledger = Ledger::default();
+        assert!(ledger.follows(1), "nothing comes before the first");
+        assert!(!ledger.follows(7), "a master that was started in between");
+        ledger.admit(7);
+        assert!(ledger.follows(8));
+        ledger.settle(7, true);
+        assert!(ledger.follows(8) && !ledger.follows(7));
     }
 
     /// What a required sink could not take comes again, and only that sink is to have it.

@@ -3,7 +3,8 @@
 //! A namespace is the sum of its pods. The cluster is the sum of its namespaces, or of its nodes
 //! where it has no pods at all. What is summed are the metrics that the schema lists for those
 //! levels. A round closes when every polling buddy has ended it, or at its deadline; rows that come
-//! later are not for this module any more. Only the newest row of an entity counts in a round, so a
+//! later are not for this module any more. A round of which rows are known to be missing, because
+//! another master had them, has no sums: they would show a dip that never was. Only the newest row of an entity counts in a round, so a
 //! batch that is delivered twice is counted once.
 
 use std::{
@@ -59,6 +60,7 @@ struct Round {
     pods: Map<EntityId, (Arc<Entity>, Values)>,
     nodes: Map<EntityId, Values>,
     ended: BTreeSet<String>,
+    misses_rows: bool,
 }
 
 /// A round that is over.
@@ -92,6 +94,13 @@ impl Aggregator {
             for row in block.rows() {
                 round.count(&row, &columns);
             }
+        }
+    }
+
+    /// Rows of this round may be missing.
+    pub fn miss(&mut self, tick: Tick, now_ms: i64) {
+        if let Some(round) = self.round(tick, now_ms) {
+            round.misses_rows = true;
         }
     }
 
@@ -133,6 +142,7 @@ impl Aggregator {
             pods: Map::default(),
             nodes: Map::default(),
             ended: BTreeSet::new(),
+            misses_rows: false,
         }))
     }
 
@@ -179,7 +189,7 @@ impl Aggregator {
         } else {
             parts.for_each(|values| add(&mut total, values));
         }
-        if namespaces.is_empty() && round.nodes.is_empty() {
+        if round.misses_rows || namespaces.is_empty() && round.nodes.is_empty() {
             return None;
         }
         let mut block = Block::with_capacity(layout(entities), namespaces.len() + 1);

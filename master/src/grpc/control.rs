@@ -178,14 +178,18 @@ impl Stream {
     ) -> Result<(), Status> {
         loop {
             tokio::select! {
+                // What the session says goes out before the end.
+                biased;
+                Some(downlink) = self.downlink.recv() => answer(outbox, down(downlink)),
                 () = self.context.closing.cancelled() => return Err(going_away()),
                 () = self.joined.closed.cancelled() => return Err(Status::unavailable(
                     "the session has ended: a newer connection took its place, or no heartbeat came",
                 )),
-                Some(downlink) = self.downlink.recv() => answer(outbox, down(downlink)),
                 message = inbound.message() => match message? {
+                    Some(FromBuddy { kind: Some(from_buddy::Kind::Goodbye(_)) }) | None => {
+                        return Ok(());
+                    }
                     Some(message) => self.take(message, outbox).await?,
-                    None => return Ok(()),
                 },
             }
         }
@@ -216,7 +220,7 @@ impl Stream {
                 let pulse = Heartbeat(convert::pulse(&heartbeat));
                 self.joined.session.ask(pulse).await.map_err(|_| going_away())?;
             }
-            // The stream's end follows; assignments are not made yet, what is newer is ignored.
+            // Assignments are not made yet, what is newer is ignored.
             Some(from_buddy::Kind::Goodbye(_) | from_buddy::Kind::AssignmentReply(_)) | None => {}
         }
         Ok(())

@@ -248,6 +248,7 @@ impl Segment {
             return Ok(entry);
         }
         let required_only = admission == Admission::Again;
+        let follows = ledger.follows(sequence);
         let (ticket, outcome) = Ticket::new();
         entry.fate = Fate::New { outcome, ledger: Arc::clone(&ledger), record };
         // Where the cluster is gone, the ticket is dropped, and the frame is to be sent again.
@@ -256,8 +257,8 @@ impl Segment {
                 let (tick, refused) = (rows.tick, rows.refused.len());
                 entry.refused = rows.refused;
                 entry.reason = rows.reason;
-                let submit =
-                    SubmitRows { tick, blocks: rows.blocks, refused, required_only, ticket };
+                let blocks = rows.blocks;
+                let submit = SubmitRows { tick, blocks, refused, follows, required_only, ticket };
                 self.cluster.ask(submit).await
             }
             Content::Events(events) => {

@@ -119,6 +119,8 @@ pub struct SubmitRows {
     pub blocks: Vec<Block>,
     /// How many more were refused.
     pub refused: usize,
+    /// Whether the frame before them came to this master too.
+    pub follows: bool,
     /// Whether only required sinks are to have it: the others had it before.
     pub required_only: bool,
     /// The way back to the stream.

@@ -113,6 +113,23 @@ fn a_cluster_without_pods_sums_its_nodes() {
     assert_eq!(show(&bench.close(TICK.0)[0]), ["cluster/lab: 300, 30"]);
 }
 
+/// Where the master was started again within a round, the one before had some of its rows.
+#[test]
+fn a_round_that_misses_rows_has_no_sums() {
+    let mut bench = Bench::new(&["b"]);
+    for (index, misses) in [(0, true), (1, false)] {
+        let tick = Tick(TICK.0 + index * 15_000);
+        let pod = bench.row(Level::Pod, "shop", "web", 1, None);
+        bench.add(tick, &[pod]);
+        if misses {
+            bench.aggregator.miss(tick, TICK.0 + 1000);
+        }
+        bench.aggregator.end(tick, "b", TICK.0 + 1000);
+        let closed = bench.close(TICK.0 + 1000);
+        assert_eq!((closed.len(), closed[0].sums.is_none()), (1, misses));
+    }
+}
+
 /// A batch that is sent again after a cut must not be counted twice.
 #[test]
 fn a_row_counts_once_and_the_newest_wins() {
