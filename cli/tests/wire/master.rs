@@ -1,0 +1,56 @@
+//! The reading half of a master, without its actors.
+
+use heapster_buddy::uplink::WriteLimits;
+use heapster_master::{
+    actors::cluster::Resolved,
+    core::entities::Entities,
+    grpc::decode::{Content, ReaderLimits, SegmentReader},
+};
+use heapster_proto::v1::Frame;
+use heapster_shared::entity::EntityId;
+use prost::Message;
+
+/// A reader, and the tables of a cluster behind it.
+pub(crate) struct Master {
+    reader: SegmentReader,
+    entities: Entities,
+    limits: ReaderLimits,
+}
+
+impl Master {
+    /// A master that takes just what the buddy was told.
+    pub(crate) fn new(told: WriteLimits) -> Self {
+        let limits = ReaderLimits {
+            max_frame_bytes: told.frame_bytes,
+            max_entities: told.entities as usize,
+            max_labels: told.labels,
+            max_label_bytes: told.label_bytes,
+            max_fields: 4096,
+            max_layouts: 4096,
+            max_cells: told.frame_bytes,
+            max_kept: told.entities as usize * 64,
+        };
+        let entities = Entities::starting_after(EntityId(0));
+        Self { reader: SegmentReader::new(limits), entities, limits }
+    }
+
+    /// A new stream to the same cluster.
+    pub(crate) fn reopened(self) -> Self {
+        Self { reader: SegmentReader::new(self.limits), ..self }
+    }
+
+    /// Reads a frame that has to be good.
+    pub(crate) fn frame(&mut self, frame: Frame) -> Content {
+        let bytes = frame.encoded_len();
+        match self.reader.read(frame, bytes).unwrap_or_else(|error| panic!("{error}")) {
+            Content::Define(mut definitions) => {
+                let request = std::mem::take(&mut definitions.request);
+                let entities = self.entities.resolve(request.entities, 0);
+                let layouts = request.layouts.iter().map(|one| self.entities.layout(one)).collect();
+                self.reader.define(definitions, Resolved { entities, layouts });
+                Content::Unknown
+            }
+            content => content,
+        }
+    }
+}
