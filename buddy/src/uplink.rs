@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod convert;
 mod encode;
+mod gather;
 mod ingest;
 mod inventory;
 mod journal;
@@ -34,6 +35,7 @@ pub use config::UplinkConfig;
 use control::{Control, Greeting};
 #[doc(hidden)]
 pub use encode::{SegmentWriter, WriteLimits};
+use gather::Gather;
 #[doc(hidden)]
 pub use journal::{Journal, NoFrame};
 
@@ -141,10 +143,11 @@ impl Uplink {
 
     /// Writes what was polled to the journal, until the poller ends. To be run beside
     /// [`Uplink::run`], whether there is a connection or not.
-    pub fn writer(&self, mut polled: mpsc::Receiver<Polled>) -> impl Future<Output = ()> + use<> {
+    pub fn writer(&self, polled: mpsc::Receiver<Polled>) -> impl Future<Output = ()> + use<> {
         let journal = Arc::clone(&self.journal);
+        let mut gather = Gather::new(polled);
         async move {
-            while let Some(polled) = polled.recv().await {
+            while let Some(polled) = gather.next().await {
                 journal.write(&polled);
             }
         }

@@ -57,6 +57,8 @@ pub struct SegmentWriter {
     layouts: Map<usize, (Arc<Layout>, Option<u32>)>,
     last_entity: u32,
     last_layout: u32,
+    /// Number of the blocks that are being written.
+    last_block: u64,
     left_out: u64,
 }
 
@@ -65,6 +67,8 @@ pub struct SegmentWriter {
 struct Defined {
     entity: Arc<Entity>,
     id: Option<u32>,
+    /// Number of the blocks that have its newest row.
+    in_block: u64,
     before: Option<RowBefore>,
 }
 
@@ -85,6 +89,7 @@ impl SegmentWriter {
             layouts: Map::default(),
             last_entity: 0,
             last_layout: 0,
+            last_block: 0,
             left_out: 0,
         }
     }
@@ -179,7 +184,8 @@ impl SegmentWriter {
         let mut absolute = BlockWriter::new(tick, layout, layout_id, Form::Absolute, rows.len());
         let mut difference =
             BlockWriter::new(tick, layout, layout_id, Form::Difference, rows.len());
-        for index in rows {
+        self.last_block += 1;
+        for index in rows.clone() {
             let row = block.row(index);
             let defined = self.entities.get_mut(&address(&row.head.entity));
             let Some((id, defined)) = defined.and_then(|defined| Some((defined.id?, defined)))
@@ -187,6 +193,17 @@ impl SegmentWriter {
                 self.left_out += 1;
                 continue;
             };
+            if std::mem::replace(&mut defined.in_block, self.last_block) == self.last_block {
+                // A second row of an entity must be read after its first, whatever their forms.
+                for (writer, form) in
+                    [(&mut absolute, Form::Absolute), (&mut difference, Form::Difference)]
+                {
+                    let new = BlockWriter::new(tick, layout, layout_id, form, rows.len());
+                    blocks.extend(std::mem::replace(writer, new).finish());
+                }
+                self.last_block += 1;
+                defined.in_block = self.last_block;
+            }
             let measured = &row.cells[..layout.measured().len()];
             let before = defined.before.as_mut().filter(|before| before.layout == layout_id);
             match before {

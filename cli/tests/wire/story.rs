@@ -252,12 +252,7 @@ impl World {
     fn write(&mut self, rows: Vec<RowOf>, step_ms: i64) {
         self.tick += step_ms;
         let mut blocks: Vec<Block> = Vec::new();
-        let mut taken = [false; ENTITIES];
         for row in rows {
-            // The pipeline gives an entity one row a poll.
-            if std::mem::replace(&mut taken[row.entity], true) {
-                continue;
-            }
             self.uids[row.entity] = (row.uid, row.start);
             let entity = self.entity(row.entity);
             self.rows += 1;

@@ -105,7 +105,7 @@ impl SegmentWriter {
                 id
             })
         });
-        let defined = Defined { entity: Arc::clone(entity), id, before: None };
+        let defined = Defined { entity: Arc::clone(entity), id, in_block: 0, before: None };
         self.entities.insert(address(entity), defined);
         id
     }
