@@ -1,5 +1,7 @@
 //! `heapster check` over good and bad files.
 
+#![allow(clippy::unwrap_used)] // tests alone
+
 use std::{fs, path::Path, time::Duration};
 
 use heapster_testkit::process::Process;
