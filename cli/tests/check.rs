@@ -1,5 +1,7 @@
 //! `heapster check` over good and bad files.
 
+#![allow(clippy::unwrap_used)] // The helpers here are tests too; clippy does not see that.
+
 use std::{fs, path::Path, time::Duration};
 
 use heapster_testkit::process::Process;
