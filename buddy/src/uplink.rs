@@ -14,6 +14,7 @@ mod gather;
 mod ingest;
 mod inventory;
 mod journal;
+mod trouble;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -112,10 +113,7 @@ impl Lost {
     }
 
     fn from_status(status: &Status) -> Self {
-        match status.message() {
-            "" => Self::because(status.code().to_string()),
-            message => Self::because(message.to_owned()),
-        }
+        Self::because(trouble::of_session(status))
     }
 }
 
@@ -245,13 +243,11 @@ impl Uplink {
 
     async fn connect(&self) -> Result<(Channel, Control, Welcome), SessionEnd> {
         let target = self.target();
-        let lost = |status: &Status| SessionEnd::Lost(Lost::from_status(status));
+        let lost = |reason| SessionEnd::Lost(Lost::because(reason));
         let channel = target.endpoint().connect().await;
-        let channel = channel.map_err(|error| {
-            SessionEnd::Lost(Lost::because(format!("cannot connect: {}", root_cause(&error))))
-        })?;
+        let channel = channel.map_err(|error| lost(trouble::of_connecting(&error)))?;
         let opened = Control::open(channel.clone(), target.is_compressed(), &self.identity).await;
-        match opened.map_err(|status| lost(&status))? {
+        match opened.map_err(|status| lost(trouble::of_greeting(&status)))? {
             Greeting::Welcome(control, welcome) => Ok((channel, *control, welcome)),
             Greeting::Refusal(refusal) => Err(control::refused(refusal)),
         }
@@ -323,13 +319,4 @@ fn write_limits(limits: &Limits) -> WriteLimits {
         labels: or(count(limits.max_labels), ours.labels),
         label_bytes: or(count(limits.max_label_bytes), ours.label_bytes),
     }
-}
-
-/// The last of an error's causes: transports hide there what went wrong.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

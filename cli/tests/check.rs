@@ -1,6 +1,6 @@
 //! `heapster check` over good and bad files.
 
-#![allow(clippy::unwrap_used)] // tests alone
+#![allow(clippy::unwrap_used)] // The helpers here are tests too; clippy does not see that.
 
 use std::{fs, path::Path, time::Duration};
 

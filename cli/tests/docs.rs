@@ -1,6 +1,6 @@
 //! The generated parts of the docs are what the code says. `make docs` writes them anew.
 
-#![allow(clippy::unwrap_used)] // tests alone
+#![allow(clippy::unwrap_used)] // The helpers here are tests too; clippy does not see that.
 
 use std::{fmt::Write, fs, path::PathBuf};
 

@@ -101,6 +101,7 @@ fn peer<T>(request: &Request<T>) -> String {
 pub async fn serve(context: Context, listener: TcpListener) -> anyhow::Result<()> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let (health, health_service) = tonic_health::server::health_reporter();
     let max_bytes = ReaderLimits::from(&context.limits).max_frame_bytes;

@@ -19,7 +19,7 @@ mod victoria_metrics;
 pub use etcd::{Etcd, EtcdOptions};
 pub use fake_http::{FakeHttp, FakeReply, FakeRequest};
 pub use influxdb::{Influxdb, InfluxdbOptions};
-pub use process::{PeerError, Process, http_client};
+pub use process::{PeerError, Process, free_ports, http_client};
 pub use victoria_metrics::VictoriaMetrics;
 
 /// Whether a missing program fails a test: it does where `CI` is set, so that nothing is skipped

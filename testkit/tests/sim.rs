@@ -312,6 +312,20 @@ async fn containers_restart_and_pods_churn() {
     }
 }
 
+/// In v2.1 it is `spec` that tells since when a node's counters count: with its containers or
+/// without, and the same for as long as the host is up.
+#[tokio::test]
+async fn a_host_says_since_when_it_counts() {
+    let cluster = SimCluster::start(small()).await.unwrap();
+    let alone = get_json(&cluster, 0, "/api/v2.1/spec/?type=name").await;
+    let all = get_json(&cluster, 0, "/api/v2.1/spec/?type=name&recursive=true").await;
+    assert_eq!(alone.as_object().unwrap().len(), 1);
+    assert_eq!(all.as_object().unwrap().len(), 1 + small().containers_per_host());
+    assert_eq!(alone["/"], all["/"]);
+    let app = app(&cluster, 0).await;
+    assert_eq!(alone["/"]["creation_time"], app["spec"]["creation_time"]);
+}
+
 /// The largest cluster that Kubernetes is stated to carry, in one process.
 #[tokio::test]
 async fn five_thousand_hosts_answer_each_for_itself() {

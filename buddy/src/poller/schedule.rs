@@ -17,7 +17,7 @@ const WIDEST_SPREAD: Duration = Duration::from_secs(5);
 /// The grid of ticks, and the last one that was taken.
 pub(super) struct Schedule {
     clock: Clock,
-    last: Option<Tick>,
+    last: Option<(Tick, Resolution)>,
 }
 
 impl Schedule {
@@ -43,19 +43,24 @@ impl Schedule {
 
     /// Notes that a round was started for a tick.
     pub(super) fn taken(&mut self, tick: Tick, resolution: Resolution) {
-        let skipped =
-            self.last.map_or(0, |last| (tick.0 - last.0) / i64::from(resolution.ms()) - 1);
+        let skipped = self.skipped(tick, resolution);
         if skipped > 0 {
             tracing::warn!(skipped, "ticks were missed: the machine was suspended or overloaded");
         }
-        self.last = Some(tick);
+        self.last = Some((tick, resolution));
+    }
+
+    /// Ticks between the last and this one; none where the grid has changed since.
+    fn skipped(&self, tick: Tick, resolution: Resolution) -> i64 {
+        let last = self.last.filter(|(_, grid)| *grid == resolution);
+        last.map_or(0, |(last, _)| (tick.0 - last.0) / i64::from(resolution.ms()) - 1)
     }
 
     /// A tick is taken once. One that lies well before the last is new again: the clock was set
     /// back.
     fn is_new(&self, tick: Tick, resolution: Resolution) -> bool {
         let well_before = |last: Tick| tick.0 < last.0 - i64::from(resolution.ms());
-        self.last.is_none_or(|last| tick > last || well_before(last))
+        self.last.is_none_or(|(last, _)| tick > last || well_before(last))
     }
 }
 
@@ -128,5 +133,18 @@ mod tests {
         assert_eq!(next(100_000).await, 120_000, "115 s is late in its tick");
         assert_eq!(next(-60_000).await, 60_000, "set back");
         assert_eq!(next(-10_000).await, 75_000, "set back by less than a tick: none twice");
+    }
+
+    /// A buddy begins with the default and learns the master's resolution when it has connected:
+    /// the ticks of the finer grid that lie before are not missed ones.
+    #[test]
+    fn another_resolution_misses_no_ticks() {
+        let fine = Resolution::new(Duration::from_secs(1)).unwrap();
+        let mut schedule = Schedule::new(Arc::new(|| 0));
+        schedule.taken(Tick(15_000), Resolution::DEFAULT);
+        assert_eq!(schedule.skipped(Tick(18_000), fine), 0);
+        schedule.taken(Tick(18_000), fine);
+        assert_eq!(schedule.skipped(Tick(19_000), fine), 0);
+        assert_eq!(schedule.skipped(Tick(21_000), fine), 2);
     }
 }

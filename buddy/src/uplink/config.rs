@@ -37,7 +37,10 @@ impl UplinkConfig {
                     "this version cannot speak TLS yet; use http:// with --insecure on a network you trust",
                 ));
             }
-            _ => return Err(wrong("the URL has to begin with http:// or https://")),
+            _ if !master.contains("://") => {
+                return Err(wrong(&format!("no URL; write http://{master}")));
+            }
+            _ => return Err(wrong("the URL has to begin with http://")),
         }
         if url.host().is_none() {
             return Err(wrong("the URL names no host; write http://HOST:8085"));
@@ -98,7 +101,8 @@ mod tests {
             "--master http://m:8085: plain text has to be asked for with --insecure"
         );
         assert!(error("https://m:8085", true).contains("cannot speak TLS yet"));
-        assert!(error("m:8085", true).contains("http://"));
+        assert!(error("m:8085", true).ends_with("write http://m:8085"));
+        assert!(error("tcp://m:8085", true).ends_with("begin with http://"));
         assert!(error("nonsense", true).contains("no URL"));
         assert!(UplinkConfig::new("http://m:8085", true, None).unwrap().is_compressed());
         assert!(!UplinkConfig::new("http://127.0.0.1:1", true, None).unwrap().is_compressed());

@@ -57,7 +57,8 @@ pub(super) async fn serve(
     match welcome(&context, hello, peer.clone()).await {
         Ok(stream) => stream.run(inbound, outbox).await,
         Err(refusal) => {
-            warn!(peer, code = refusal.code, message = refusal.message, "a buddy was refused");
+            let (code, reason) = (refusal.code().as_str_name(), &refusal.message);
+            warn!(peer, code, reason, "a buddy was refused");
             answer(&outbox, to_buddy::Kind::Refusal(refusal));
         }
     }
@@ -100,7 +101,7 @@ fn join_refusal(error: &JoinError, buddy_id: &str) -> v1::Refusal {
     match error {
         JoinError::Duplicate { peer, retry_after_ms } => {
             let message = format!(
-                "another instance of buddy {buddy_id} is connected from {peer}: stop it, or give this one its own id"
+                "another instance of buddy {buddy_id} is connected from {peer}: stop it, or give this one an id of its own (--buddy-id)"
             );
             refusal(Code::DuplicateInstance, message, *retry_after_ms)
         }

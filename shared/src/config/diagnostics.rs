@@ -3,6 +3,9 @@
 use clap::{Args, ValueEnum};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
+/// The HTTP server tells of its own threads, which is news to nobody; `--log` goes before this.
+const QUIET: &str = "actix_server=warn";
+
 /// How log lines are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum LogFormat {
@@ -33,7 +36,7 @@ impl DiagnosticArgs {
     /// # Errors
     /// When the filter is malformed.
     pub fn init(&self) -> Result<(), String> {
-        let filter = EnvFilter::try_new(&self.log)
+        let filter = EnvFilter::try_new(format!("{QUIET},{}", self.log))
             .map_err(|error| format!("--log {}: {error}", self.log))?;
         let registry = tracing_subscriber::registry().with(filter);
         let result = match self.log_format {

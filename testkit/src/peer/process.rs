@@ -255,7 +255,10 @@ fn well_stopped(status: ExitStatus) -> bool {
 /// Ports of the loopback address that nobody uses now. They are held together, so that they differ,
 /// and lie below those that the system gives to connections and to whoever asks for any port: a
 /// peer that is stopped for a while finds its port free again.
-pub(super) fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], PeerError> {
+///
+/// # Errors
+/// When none is found.
+pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], PeerError> {
     let mut listeners = Vec::new();
     let mut ports = [0; COUNT];
     for port in &mut ports {

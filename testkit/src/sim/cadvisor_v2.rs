@@ -1,5 +1,5 @@
-//! cAdvisor's API v2.1: `stats` (containers without `/`), `machinestats` (`/` alone), `spec`. The
-//! pieces that v1.3 shares are here too.
+//! cAdvisor's API v2.1: `stats` (containers without `/`), `machinestats` (`/` alone), `spec` (both).
+//! The pieces that v1.3 shares are here too.
 
 use super::{
     Flavour,
@@ -18,7 +18,7 @@ const BYTES_PER_CONTAINER: usize = 2600;
 pub(super) fn stats(view: &HostView<'_>, count: usize) -> Out {
     let capacity = view.config().containers_per_host() * (BYTES_PER_CONTAINER + 900 * (count - 1));
     let mut out = Out::with_capacity(capacity + 4096);
-    each_container(&mut out, view, |out, pod, container| {
+    each_container(&mut out, view, "{", |out, pod, container| {
         text(out, r#"{"spec":"#);
         spec(out, view, pod, container);
         text(out, r#","stats":["#);
@@ -31,20 +31,27 @@ pub(super) fn stats(view: &HostView<'_>, count: usize) -> Out {
     out
 }
 
-/// The answer of `/api/v2.1/spec?type=name&recursive=true`.
-pub(super) fn specs(view: &HostView<'_>) -> Out {
+/// The answer of `/api/v2.1/spec?type=name`, with `&recursive=true` or without.
+pub(super) fn specs(view: &HostView<'_>, recursive: bool) -> Out {
     let mut out = Out::with_capacity(view.config().containers_per_host() * 1300 + 4096);
-    each_container(&mut out, view, |out, pod, container| spec(out, view, pod, container));
+    text(&mut out, r#"{"/":"#);
+    root_spec(&mut out, view);
+    if recursive {
+        each_container(&mut out, view, ",", |out, pod, container| spec(out, view, pod, container));
+    } else {
+        text(&mut out, "}");
+    }
     out
 }
 
-/// Writes `{"NAME":...,"NAME":...}` over all containers.
+/// Writes `"NAME":...,"NAME":...}` over all containers, behind a first separator.
 fn each_container(
     out: &mut Out,
     view: &HostView<'_>,
+    first: &'static str,
     mut write: impl FnMut(&mut Out, &PodView, &ContainerView),
 ) {
-    let mut separator = "{";
+    let mut separator = first;
     for pod in view.pods() {
         let sandbox = view.config().sandboxes.then(|| view.sandbox(&pod));
         for container in sandbox.into_iter().chain(view.containers(&pod)) {
@@ -124,6 +131,17 @@ pub(super) fn image(out: &mut Out, of: &ContainerView) {
         _ => "registry.example/base/proxy:2.0.1",
     };
     string(out, r#""image":"#, image);
+}
+
+/// What a host says of itself as a container: above all, since when it counts.
+fn root_spec(out: &mut Out, view: &HostView<'_>) {
+    time(out, r#"{"creation_time":"#, view.shown(view.machine().life.started_ms));
+    text(out, r#","has_cpu":true,"cpu":{"limit":1024,"max_limit":0,"mask":"0-"#);
+    number(out, "", view.cores() - 1);
+    number(out, r#""},"has_memory":true,"memory":{"limit":"#, view.memory_bytes());
+    number(out, r#","reservation":"#, NO_LIMIT);
+    text(out, r#"},"has_custom_metrics":false,"has_processes":false,"processes":{},"#);
+    text(out, r#""has_network":true,"has_filesystem":true,"has_diskio":true}"#);
 }
 
 fn spec(out: &mut Out, view: &HostView<'_>, pod: &PodView, of: &ContainerView) {

@@ -184,9 +184,9 @@ fn route(view: &HostView<'_>, path: &str, query: &str, count: usize) -> Option<C
         "/api/v2.1/machine" | "/api/v1.3/machine" => Content::ok(machine::machine(view)),
         "/api/v2.1/machinestats" => Content::ok(cadvisor_v2::machine_stats(view, count)),
         "/api/v2.1/stats" if recursive => Content::ok(cadvisor_v2::stats(view, count)),
-        "/api/v2.1/spec" if recursive => Content::ok(cadvisor_v2::specs(view)),
+        "/api/v2.1/spec" => Content::ok(cadvisor_v2::specs(view, recursive)),
         // Without its children `/` has nothing to say in this version.
-        "/api/v2.1/stats" | "/api/v2.1/spec" => Content::ok(b"{}".to_vec()),
+        "/api/v2.1/stats" => Content::ok(b"{}".to_vec()),
         "/api/v1.3/subcontainers" => Content::ok(cadvisor_v1::subcontainers(view, count)),
         "/api/v1.3/containers" => Content::ok(cadvisor_v1::root_container(view, count)),
         _ => return unknown_container(path),

@@ -21,7 +21,7 @@ pub enum AskError {
     #[error("the model is busy: try again in a few seconds")]
     Busy,
     /// The actor is not there.
-    #[error("the model is being started again or stopped: try again in a few seconds")]
+    #[error("the model is starting or stopping: try again in a few seconds")]
     Gone,
 }
 

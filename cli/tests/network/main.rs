@@ -1,0 +1,15 @@
+//! Master and buddy as the real programs, over loopback: against simulated clusters whose truth is
+//! known, against real databases, and against what goes wrong between them.
+
+#![allow(clippy::unwrap_used)] // The helpers here are tests too; clippy does not see that.
+
+mod bad_hosts;
+mod buddy_away;
+mod clusters;
+mod grpc;
+mod hosts_file;
+mod influxdb;
+mod master_away;
+mod mistakes;
+mod support;
+mod values;
