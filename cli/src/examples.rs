@@ -23,14 +23,16 @@ Examples:
   For buddies on this machine
     heapster master --insecure
   For buddies everywhere, and into InfluxDB, which has to have each sample
-    heapster master --insecure --grpc-listen 0.0.0.0:8085 --sink 'influxdb:http://127.0.0.1:8086?db=k8s&required=true'";
+    heapster master --insecure --grpc-listen 0.0.0.0:8085 \\
+      --sink 'influxdb:http://127.0.0.1:8086?db=k8s&required=true'";
 
 pub(crate) const BUDDY: &str = "\
 Examples:
   The machine that it runs on
     heapster buddy --insecure --master http://HOST:8085 --cluster lab
   The cAdvisors on the hosts in a file
-    heapster buddy --insecure --master http://HOST:8085 --cluster lab --discovery static:hosts.json";
+    heapster buddy --insecure --master http://HOST:8085 --cluster lab \\
+      --discovery static:hosts.json";
 
 pub(crate) const CHECK: &str = "\
 Examples:
@@ -39,6 +41,6 @@ Examples:
 
 pub(crate) const COMPLETIONS: &str = "\
 Examples:
-  heapster completions bash > ~/.local/share/bash-completion/completions/heapster
+  heapster completions bash > /etc/bash_completion.d/heapster
   heapster completions zsh > ~/.zfunc/_heapster
   heapster completions fish > ~/.config/fish/completions/heapster.fish";

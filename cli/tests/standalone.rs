@@ -141,7 +141,7 @@ fn mistakes_are_told_in_a_sentence() {
     let any_port = ["--listen", "127.0.0.1:0"];
     let cases: [(&[&str], &str); 7] = [
         (&["--listen", &taken], "another program has the port"),
-        (&["--sink", "influx:http://h"], "unknown sink `influx`; the known ones are log, influxdb"),
+        (&["--sink", "influx:http://h"], "unknown sink `influx`; the known ones are influxdb, log"),
         (&["--sink", "influxdb:http://h?dbs=x"], "unknown option `dbs`"),
         (&["--source", "cadviser"], "unknown source `cadviser`"),
         (&["--discovery", "dns:x"], "unknown discovery `dns`"),
