@@ -1,5 +1,7 @@
 //! `heapster check` over good and bad files.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 use std::{fs, path::Path, time::Duration};
 
 use heapster_testkit::process::Process;

@@ -1,5 +1,7 @@
 //! The generated parts of the docs are what the code says. `make docs` writes them anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 #[path = "docs/options.rs"]
 mod options;
 

@@ -4,6 +4,8 @@
 //! asks a running standalone; a block of TOML is checked. What is not run is listed with its reason,
 //! and anything that is in no list fails.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 #[path = "guides/command.rs"]
 mod command;
 

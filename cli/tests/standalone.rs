@@ -1,5 +1,7 @@
 //! The first minutes of a user: the real `heapster standalone` on this machine's own kernel.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 use std::{
     fs,
     net::TcpListener,

@@ -158,7 +158,6 @@ fn model_child(args: &MasterArgs, model: &ModelHandle, arbiter: ArbiterHandle) -
         required: false,
         mailbox_bound: model::MAILBOX,
         start: Box::new(move |guard| {
-            let limits = limits.clone();
             let address = ModelActor::start_in_arbiter(&arbiter, move |_| {
                 ModelActor::new(limits).guarded(guard)
             });
