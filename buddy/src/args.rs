@@ -16,13 +16,12 @@ pub struct PollingArgs {
     /// The cluster that the hosts belong to: letters, digits, `.`, `_` and `-`
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = parse_cluster)]
     pub cluster: String,
-    /// What finds hosts, as KIND[:LOCATION][?OPTIONS], such as static:hosts.json; repeatable
+    /// What finds hosts, such as static:hosts.json; may be given several times
     #[arg(long, value_name = "SPEC", action = ArgAction::Append)]
     pub discovery: Vec<Spec>,
-    /// What polls hosts, as KIND[:LOCATION][?OPTIONS], such as cadvisor or
-    /// cadvisor:http://127.0.0.1:8080; repeatable, the next is asked where the one before failed.
-    /// Without it, hosts that were discovered are polled with cadvisor; without a discovery too,
-    /// this machine is with cgroup
+    /// What polls hosts, such as cgroup, cadvisor or cadvisor:http://127.0.0.1:8080; of several the
+    /// next is asked where the one before failed [default: cadvisor for discovered hosts; without a
+    /// discovery cgroup, which is this machine]
     #[arg(long, value_name = "SPEC", action = ArgAction::Append)]
     pub source: Vec<Spec>,
     /// What a host may take to answer [default: 10s, or two thirds of the resolution where that is
@@ -30,20 +29,20 @@ pub struct PollingArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
     pub host_timeout: Option<Duration>,
     /// Hosts that are polled at once; those that failed last time have as many places of their own
-    #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..))]
     pub poll_concurrency: u16,
     /// How often a discovery that cannot tell of changes lists its hosts
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
     pub discovery_interval: Duration,
     /// A directory where rows that were not delivered wait while the buddy is stopped; without it
     /// they are lost then
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,
     /// Memory for rows that are not delivered yet; past it the oldest are lost
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_spool_bytes)]
+    #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "64MiB", value_parser = parse_spool_bytes)]
     pub spool_bytes: ByteSize,
     /// Tells buddies of one cluster apart, the same over restarts [default: the host's name]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, hide_short_help = true, value_name = "ID")]
     pub buddy_id: Option<String>,
 }
 

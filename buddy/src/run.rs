@@ -99,14 +99,35 @@ impl Buddy {
         self.sources.iter().filter_map(|source| source.own_host()).collect()
     }
 
-    /// What it will do, in a few words, for the first line of the log.
+    /// What it will poll, in a few words, for the first line of the log.
     #[must_use]
     pub fn summary(&self) -> String {
-        let sources: Vec<&str> = self.sources.iter().map(|source| source.kind()).collect();
-        let mut hosts: Vec<String> =
-            self.own_hosts().iter().map(|host| host.name.to_string()).collect();
-        hosts.extend(self.discoveries.iter().map(|(name, _)| format!("the hosts of {name}")));
-        format!("polls {} with {}", hosts.join(", "), sources.join(", then "))
+        self.summarize(|_| None)
+    }
+
+    /// The same with what the sources find at a first look. Reads local files.
+    #[must_use]
+    pub fn survey(&self) -> String {
+        self.summarize(|source| source.describe())
+    }
+
+    fn summarize(&self, describe: impl Fn(&dyn Source) -> Option<String>) -> String {
+        let mut parts = Vec::new();
+        let mut shared = Vec::new();
+        for source in &self.sources {
+            match (describe(&**source), source.own_host()) {
+                (Some(description), _) => parts.push(description),
+                (None, Some(host)) => parts.push(format!("{} with {}", host.name, source.kind())),
+                (None, None) => shared.push(source.kind()),
+            }
+        }
+        let discovered = self.discoveries.iter();
+        let discovered: Vec<_> =
+            discovered.map(|(name, _)| format!("the hosts of {name}")).collect();
+        if !discovered.is_empty() {
+            parts.push(format!("{} with {}", discovered.join(", "), shared.join(", then ")));
+        }
+        format!("watching {}", parts.join(", "))
     }
 
     /// Runs until `cancel`; then stops polling, waits up to [`DRAIN_WITHIN`] for the master to
@@ -282,7 +303,9 @@ mod tests {
         assert!(alone.summary().contains("with cgroup"), "{}", alone.summary());
         assert_eq!(alone.cluster(), "default");
         let found = build(&["--discovery", "static:?hosts=a=10.0.0.1"]).unwrap();
-        assert_eq!(found.summary(), "polls the hosts of static with cadvisor");
+        assert_eq!(found.summary(), "watching the hosts of static with cadvisor");
+        let named = build(&["--source", "cadvisor:http://10.0.0.1:8080"]).unwrap();
+        assert_eq!(named.survey(), "watching 10.0.0.1 with cadvisor");
     }
 
     /// A buddy that never reaches its master stops all the same, and keeps its rows on disk.

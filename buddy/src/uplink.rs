@@ -230,7 +230,7 @@ impl Uplink {
         self.journal.start_session(welcome.session_id, limits);
         let compressed = self.target().is_compressed();
         let journal = Arc::clone(&self.journal);
-        tokio::select! {
+        let end = tokio::select! {
             end = control.run(&mut self.ports, &journal, drain) => end,
             status = ingest::run(channel.clone(), compressed, &journal, Purpose::Live) => {
                 SessionEnd::Lost(Lost::from_status(&status))
@@ -238,6 +238,13 @@ impl Uplink {
             status = backfill(&channel, compressed, &journal) => {
                 SessionEnd::Lost(Lost::from_status(&status))
             }
+        };
+        match end {
+            // Of the streams of a session that was said goodbye to, any may end first.
+            SessionEnd::Lost(_) if drain.is_cancelled() && journal.spool_state().frames == 0 => {
+                SessionEnd::Drained
+            }
+            end => end,
         }
     }
 

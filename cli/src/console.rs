@@ -2,24 +2,42 @@
 
 mod round;
 
-use std::{io::Write, sync::Mutex};
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
 
 use async_trait::async_trait;
 use heapster_master::{
     delivery::Payload,
     sinks::{Sink, SinkError, Written},
+    status::StatusSource,
 };
 use heapster_shared::tick::Tick;
 
 use round::Round;
 
 /// Rounds that may be open at once; an older one is forgotten, because its end never came.
-const OPEN_ROUNDS: usize = 4;
+const OPEN_ROUNDS: usize = 8;
 
 /// A sink that prints a line when a round is over.
-#[derive(Default)]
 pub(crate) struct Console {
-    rounds: Mutex<Vec<(Tick, Round)>>,
+    /// Its own cluster; others that stream here too are named in their lines.
+    cluster: String,
+    rounds: Mutex<Vec<OpenRound>>,
+    program: OnceLock<Watched>,
+}
+
+struct OpenRound {
+    cluster: Arc<str>,
+    tick: Tick,
+    round: Round,
+}
+
+/// The program that it prints for.
+struct Watched {
+    status: Arc<dyn StatusSource>,
+    validate: String,
 }
 
 #[async_trait]
@@ -30,9 +48,9 @@ impl Sink for Console {
             match payload {
                 Payload::Rows(batch) => {
                     delivered += batch.sample_count() as u64;
-                    self.with_round(batch.tick, |round| round.add(batch));
+                    self.with_round(&batch.cluster, batch.tick, |round| round.add(batch));
                 }
-                Payload::RoundEnd { tick, .. } => self.print(*tick),
+                Payload::RoundEnd { cluster, tick } => self.print(cluster, *tick).await,
                 Payload::Events(_) => {}
             }
         }
@@ -41,24 +59,53 @@ impl Sink for Console {
 }
 
 impl Console {
-    fn with_round(&self, tick: Tick, change: impl FnOnce(&mut Round)) {
-        let mut rounds = self.rounds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let known = rounds.iter().position(|(open, _)| *open == tick);
+    /// A console of the program whose own hosts are this cluster.
+    pub(crate) fn new(cluster: String) -> Self {
+        Self { cluster, rounds: Mutex::default(), program: OnceLock::new() }
+    }
+
+    /// Tells it, once, whom to ask for the number of hosts, and the page that says what is wrong.
+    pub(crate) fn attach(&self, status: Arc<dyn StatusSource>, validate: String) {
+        // A second call has nothing new to say.
+        let _ = self.program.set(Watched { status, validate });
+    }
+
+    fn rounds(&self) -> MutexGuard<'_, Vec<OpenRound>> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_round(&self, cluster: &Arc<str>, tick: Tick, change: impl FnOnce(&mut Round)) {
+        let mut rounds = self.rounds();
+        let known = rounds.iter().position(|open| open.tick == tick && open.cluster == *cluster);
         let index = known.unwrap_or_else(|| {
-            rounds.push((tick, Round::default()));
+            rounds.push(OpenRound { cluster: Arc::clone(cluster), tick, round: Round::default() });
             if rounds.len() > OPEN_ROUNDS {
                 rounds.remove(0);
             }
             rounds.len() - 1
         });
-        change(&mut rounds[index].1);
+        change(&mut rounds[index].round);
     }
 
-    fn print(&self, tick: Tick) {
-        let mut rounds = self.rounds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let ended = rounds.iter().position(|(open, _)| *open == tick);
-        let round = ended.map(|index| rounds.remove(index).1).unwrap_or_default();
+    async fn print(&self, cluster: &str, tick: Tick) {
+        let round = {
+            let mut rounds = self.rounds();
+            let ended =
+                rounds.iter().position(|open| open.tick == tick && &*open.cluster == cluster);
+            ended.map(|index| rounds.remove(index).round).unwrap_or_default()
+        };
+        let hosts = self.hosts_of(cluster).await;
+        let validate = self.program.get().map_or("/validate", |program| &program.validate);
+        let whose =
+            if cluster == self.cluster { String::new() } else { format!("cluster {cluster}: ") };
+        let line = round.line(hosts, validate);
         // A closed terminal is no reason to stop measuring.
-        let _ = writeln!(std::io::stdout().lock(), "{}", round.line(tick));
+        let _ = writeln!(std::io::stdout().lock(), "{}  {whose}{line}", round::time_of_day(tick));
+    }
+
+    /// Hosts that the cluster has, whether they answer or not.
+    async fn hosts_of(&self, cluster: &str) -> Option<usize> {
+        let clusters = self.program.get()?.status.clusters().await;
+        clusters.iter().find(|known| known.name == cluster).map(|known| known.hosts.len())
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod console;
+mod examples;
 mod standalone;
 
 use clap::{Args, Parser, Subcommand};
@@ -15,14 +16,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// One place to watch every container in every cluster you own.
 ///
-/// Start with `heapster standalone`: it watches this machine and needs nothing else. For more, run
-/// `heapster master` centrally and drop a `heapster buddy` into each cluster.
+/// Every option can also be set by an environment variable (--grpc-listen is HEAPSTER_GRPC_LISTEN),
+/// or in a TOML file named by --config (grpc_listen = "..."). Flags go before variables, variables
+/// before the file.
 ///
-/// Every option can also be set by an environment variable, or in a TOML file named by --config;
-/// flags go before variables, variables before the file. Sinks, sources and discoveries are written
-/// KIND[:LOCATION][?OPTIONS], as in influxdb:http://127.0.0.1:8086?db=k8s
+/// Sinks, sources and discoveries are written KIND[:LOCATION][?OPTIONS], as in
+/// 'influxdb:http://127.0.0.1:8086?db=k8s'; docs/sinks.md and docs/sources.md list them all.
 #[derive(Parser, Debug)]
-#[command(name = "heapster", version, max_term_width = 100)]
+#[command(name = "heapster", version, max_term_width = 100, after_help = examples::START)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Run,
@@ -30,18 +31,29 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Run {
-    /// Watch this machine, or the hosts that were discovered: master and buddy in one process
+    /// Watch this machine, or others, with one process and nothing else
     ///
-    /// Without options it reads the control groups of this machine and serves what they say on
-    /// http://127.0.0.1:8082/.
+    /// Without options it reads the control groups of this machine, serves a page and an API on
+    /// http://127.0.0.1:8082/, and prints a line each time it has looked. It is a master and a buddy
+    /// in one, and takes the options of both.
+    #[command(after_help = examples::STANDALONE)]
     Standalone(StandaloneArgs),
-    /// Join the streams of buddies and route their samples to sinks
+    /// Collect what buddies send, show it, and hand it on to databases
+    ///
+    /// Run one, centrally. Buddies connect to it, one or more in each cluster.
+    #[command(after_help = examples::MASTER)]
     Master(MasterCommand),
-    /// Find the hosts of one cluster, poll them, and stream to a master
+    /// Poll the hosts of one cluster and send what they measure to a master
+    ///
+    /// Run one in each cluster. It needs no open port, and keeps what it has measured while the master
+    /// cannot be reached.
+    #[command(after_help = examples::BUDDY)]
     Buddy(BuddyCommand),
     /// Say what is wrong with a configuration file, without starting anything
+    #[command(after_help = examples::CHECK)]
     Check(check::CheckArgs),
-    /// Print the completion script of a shell
+    /// Print a script that completes commands and options in your shell
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -87,7 +99,8 @@ fn main() -> std::process::ExitCode {
 fn run(command: Run) -> anyhow::Result<()> {
     match command {
         Run::Standalone(standalone) => {
-            init(&standalone.diagnostics)?;
+            // It prints what it does by itself; its log is for what goes wrong.
+            standalone.diagnostics.init_or("warn").map_err(anyhow::Error::msg)?;
             standalone::run(standalone.master, standalone.polling)
         }
         Run::Master(command) => {

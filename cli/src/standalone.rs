@@ -27,10 +27,13 @@ pub(crate) fn run(mut master: MasterArgs, polling: PollingArgs) -> anyhow::Resul
 
 async fn serve(master: MasterArgs, polling: PollingArgs) -> anyhow::Result<()> {
     let stop = stop_signal()?;
-    let program = Program::build(&master, vec![console()])?;
+    let console = Arc::new(Console::new(polling.cluster.clone()));
+    let program = Program::build(&master, vec![configured(Arc::clone(&console))])?;
+    let page = format!("http://{}", program.http_address());
+    console.attach(program.status(), format!("{page}/validate"));
     let uplink = UplinkConfig::new(&local_url(program.grpc_address()), true, None);
     let buddy = Buddy::build(polling, uplink.map_err(anyhow::Error::msg)?)?;
-    greet(&program, &buddy, &master);
+    greet(&page, &buddy, &master);
 
     // The buddy goes first, so that the master can still acknowledge what it had.
     let master_stop = CancellationToken::new();
@@ -60,20 +63,14 @@ fn local_url(mut address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-/// The sink that prints a line a tick, at once.
-fn console() -> Configured {
+/// The console as a sink that gets what there is at once.
+fn configured(console: Arc<Console>) -> Configured {
     let options = CommonOptions { flush_interval: std::time::Duration::ZERO, ..Default::default() };
-    Configured {
-        name: "console".to_owned(),
-        kind: "console".to_owned(),
-        options,
-        sink: Arc::new(Console::default()),
-    }
+    Configured { name: "console".to_owned(), kind: "console".to_owned(), options, sink: console }
 }
 
 /// Says what was found and where to look.
-fn greet(program: &Program, buddy: &Buddy, master: &MasterArgs) {
-    let page = format!("http://{}", program.http_address());
+fn greet(page: &str, buddy: &Buddy, master: &MasterArgs) {
     let sinks: Vec<String> = master.sinks.iter().map(heapster_shared::spec::Spec::name).collect();
     let sinks = match sinks.as_slice() {
         [] => "none; add one with --sink 'influxdb:http://127.0.0.1:8086?db=k8s'".to_owned(),
@@ -81,7 +78,7 @@ fn greet(program: &Program, buddy: &Buddy, master: &MasterArgs) {
     };
     let resolution = master.resolution.duration();
     let lines = [
-        format!("{} {}", heapster_shared::SOFTWARE.replace('/', " "), buddy.summary()),
+        format!("{} is {}", heapster_shared::SOFTWARE.replace('/', " "), buddy.survey()),
         format!("  page   {page}/"),
         format!("  API    {page}/api/v1/model/nodes/"),
         format!("  sinks  {sinks}"),

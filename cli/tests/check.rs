@@ -1,6 +1,6 @@
 //! `heapster check` over good and bad files.
 
-#![allow(clippy::unwrap_used)] // The helpers here are tests too; clippy does not see that.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::{fs, path::Path, time::Duration};
 

@@ -1,6 +1,9 @@
 //! The generated parts of the docs are what the code says. `make docs` writes them anew.
 
-#![allow(clippy::unwrap_used)] // The helpers here are tests too; clippy does not see that.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+#[path = "docs/options.rs"]
+mod options;
 
 use std::{fmt::Write, fs, path::PathBuf};
 
@@ -75,15 +78,21 @@ fn storage_schema_lists_the_metrics() {
     check("storage-schema.md", "metrics", &text);
 }
 
-/// A table of kinds, each with its summary, and the specs that a test builds.
+/// What there is to say of each kind: its summary, the specs that a test builds, its options.
 fn kinds<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a [&'a str])>, flag: &str) -> String {
     let mut text = String::new();
     for (name, summary, samples) in kinds {
         writeln!(text, "### `{name}`\n\n{summary}\n\n```sh").unwrap();
         for sample in samples {
-            writeln!(text, "{flag} '{sample}'").unwrap();
+            writeln!(text, "--{flag} '{sample}'").unwrap();
         }
         text.push_str("```\n\n");
+        match (flag, name) {
+            ("sink", "influxdb") => {
+                text.push_str("Its options are in [influxdb.md](influxdb.md#options).\n\n");
+            }
+            _ => writeln!(text, "{}", options::table(&options::of(flag, name))).unwrap(),
+        }
     }
     text
 }
@@ -91,18 +100,55 @@ fn kinds<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a [&'a str])>, fla
 #[test]
 fn sinks_lists_the_sinks() {
     let table = heapster_master::sinks::KINDS.iter();
-    let text = kinds(table.map(|kind| (kind.name, kind.summary, kind.samples)), "--sink");
+    let text = kinds(table.map(|kind| (kind.name, kind.summary, kind.samples)), "sink");
     check("sinks.md", "sinks", &text);
+    check("sinks.md", "common options", &options::table(&options::common()));
+    check("influxdb.md", "influxdb options", &options::table(&options::of("sink", "influxdb")));
 }
 
 #[test]
 fn sources_lists_sources_and_discoveries() {
     let table = heapster_buddy::source::KINDS.iter();
-    let text = kinds(table.map(|kind| (kind.name, kind.summary, kind.samples)), "--source");
+    let text = kinds(table.map(|kind| (kind.name, kind.summary, kind.samples)), "source");
     check("sources.md", "sources", &text);
     let table = heapster_buddy::discovery::KINDS.iter();
-    let text = kinds(table.map(|kind| (kind.name, kind.summary, kind.samples)), "--discovery");
+    let text = kinds(table.map(|kind| (kind.name, kind.summary, kind.samples)), "discovery");
     check("sources.md", "discoveries", &text);
+}
+
+/// What is written about the options of every sink is what they are when nobody sets them.
+#[test]
+fn common_defaults_are_as_written() {
+    let mut spec = String::from("log?");
+    for option in options::common() {
+        let value = option.default.trim_matches('`');
+        write!(spec, "{}={value}&", option.name).unwrap();
+    }
+    let configured = heapster_master::sinks::configure(spec.parse().unwrap()).ok().unwrap();
+    assert_eq!(configured.options, Default::default(), "{spec}");
+}
+
+/// The tables have each option that is taken, and no other.
+#[test]
+fn no_option_is_left_out() {
+    let common = options::common();
+    for kind in heapster_master::sinks::KINDS {
+        let spec = format!("{}?nonsense=1", kind.name).parse().unwrap();
+        let error = heapster_master::sinks::configure(spec).err().unwrap().to_string();
+        let mut known = options::of("sink", kind.name);
+        known.extend(common.iter().cloned());
+        options::assert_listed(&error, &known);
+    }
+    for kind in heapster_buddy::source::KINDS {
+        let spec = format!("{}?nonsense=1", kind.name).parse().unwrap();
+        let error = heapster_buddy::source::build(spec).err().unwrap().to_string();
+        options::assert_listed(&error, &options::of("source", kind.name));
+    }
+    for kind in heapster_buddy::discovery::KINDS {
+        let spec = format!("{}?nonsense=1", kind.name).parse().unwrap();
+        let error = heapster_buddy::discovery::build(spec).err().unwrap().to_string();
+        options::assert_listed(&error, &options::of("discovery", kind.name));
+    }
 }
 
 /// A sample in the docs that does not work is worse than none.

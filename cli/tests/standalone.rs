@@ -1,6 +1,6 @@
 //! The first minutes of a user: the real `heapster standalone` on this machine's own kernel.
 
-#![allow(clippy::unwrap_used)] // The helpers here are tests too; clippy does not see that.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::{
     fs,

@@ -13,26 +13,27 @@ use heapster_shared::{spec::Spec, tick::Resolution, units::ByteSize};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Master")]
 pub struct MasterArgs {
-    /// Where to serve the API and the pages over HTTP
+    /// Where to serve the page and the API, over HTTP
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082")]
     pub listen: SocketAddr,
     /// Where buddies connect to, over gRPC [default: 127.0.0.1:8085; standalone: any free port of
     /// 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
     pub grpc_listen: Option<SocketAddr>,
-    /// Where samples go, as KIND[:LOCATION][?OPTIONS]; may be given several times
+    /// Where samples go, such as 'influxdb:http://127.0.0.1:8086?db=k8s' or log; may be given several
+    /// times
     #[arg(long = "sink", value_name = "SPEC")]
     pub sinks: Vec<Spec>,
     /// Talk to buddies in plain text: anybody on the way can read and change what they send
     #[arg(long)]
     pub insecure: bool,
-    /// The distance between samples
+    /// How often hosts are polled
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = resolution)]
     pub resolution: Resolution,
-    /// How much of the past to keep in memory, and to remember entities that are gone
+    /// How much of the past the API and the page have; what is gone is forgotten after it too
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub model_retention: Duration,
-    /// Memory that the past may take; what is over it goes, oldest first
+    /// Memory that this past may take; the oldest goes first
     #[arg(long, value_name = "SIZE", default_value = "512MiB")]
     pub model_max_bytes: ByteSize,
     #[command(flatten)]
@@ -42,25 +43,25 @@ pub struct MasterArgs {
 
 /// Bounds on what a single buddy may send. A buddy is told of them when it connects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Args)]
-#[command(next_help_heading = "Limits")]
+#[command(next_help_heading = "Limits on what a buddy may send")]
 pub struct LimitArgs {
     /// Bytes of one frame, decompressed
-    #[arg(long, value_name = "SIZE", default_value = "4MiB")]
+    #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "4MiB")]
     pub max_frame_bytes: ByteSize,
     /// Bytes that a stream of a buddy may have on the way to the sinks
-    #[arg(long, value_name = "SIZE", default_value = "8MiB")]
+    #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "8MiB")]
     pub credit_bytes: ByteSize,
     /// Entities in one segment of a buddy's log, and hosts of one buddy
-    #[arg(long, value_name = "COUNT", default_value_t = 400_000)]
+    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 400_000)]
     pub max_entities: u32,
     /// Labels of one entity, field or host
-    #[arg(long, value_name = "COUNT", default_value_t = 64)]
+    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 64)]
     pub max_labels: u32,
     /// Bytes of one label, or of one name
-    #[arg(long, value_name = "SIZE", default_value = "16KiB")]
+    #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "16KiB")]
     pub max_label_bytes: ByteSize,
     /// Clusters that may be known at a time
-    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 1000)]
     pub max_clusters: usize,
 }
 

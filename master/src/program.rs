@@ -22,6 +22,7 @@ use crate::{
     http::{self, AppState},
     server::{Arbiters, Master},
     sinks::{self, Configured},
+    status::StatusSource,
 };
 
 /// A master with everything around it, which serves HTTP already and buddies when it is run.
@@ -75,6 +76,12 @@ impl Program {
     #[must_use]
     pub const fn grpc_address(&self) -> SocketAddr {
         self.grpc_address
+    }
+
+    /// How everything is, for a program that shows it by itself.
+    #[must_use]
+    pub fn status(&self) -> Arc<dyn StatusSource> {
+        Arc::clone(&self.state.status)
     }
 
     /// Serves until it is told to stop; then stops in order, HTTP last.

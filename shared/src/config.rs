@@ -238,7 +238,8 @@ fn value_error(message: &str) -> clap::Error {
     )
 }
 
-/// Names each option's environment variable in its help. Values are not shown: they may be secret.
+/// Names each option's environment variable in its long help, for `-h` is to fit a screen. Values are
+/// not shown: they may be secret.
 fn document_environment(command: Command) -> Command {
     let layered = command.get_arguments().any(|arg| arg.get_id() == "config");
     let command = if layered { command.mut_args(document_variable) } else { command };
@@ -249,14 +250,10 @@ fn document_variable(arg: clap::Arg) -> clap::Arg {
     let Some(long) = arg.get_long().filter(|long| !matches!(*long, "help" | "version")) else {
         return arg;
     };
-    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = arg.get_long_help().or_else(|| arg.get_help());
+    let help = help.map(ToString::to_string).unwrap_or_default();
     let note = format!("[env: {}]", variable_of(long));
-    let long_help = arg.get_long_help().map(|text| format!("{text}\n\n{note}"));
-    let arg = arg.help(format!("{help} {note}"));
-    match long_help {
-        Some(text) => arg.long_help(text),
-        None => arg,
-    }
+    arg.long_help(format!("{help} {note}"))
 }
 
 #[cfg(test)]

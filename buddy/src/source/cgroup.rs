@@ -63,26 +63,29 @@ pub(super) const KIND: Kind = Kind {
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Config {
-    /// Where the control groups are mounted (`/sys/fs/cgroup`); in a container the place of the
-    /// host's, such as `/host/sys/fs/cgroup`.
+    /// Where the control groups are mounted; in a container the place of the host's, such as
+    /// `/host/sys/fs/cgroup`. Default `/sys/fs/cgroup`.
     root: String,
-    /// Where `proc` is mounted (`/proc`); in a container the place of the host's.
+    /// Where `proc` is mounted; in a container the place of the host's. Default `/proc`.
     proc: String,
-    /// Where the machine's root filesystem is mounted (empty: where we are). It goes in front of
-    /// mount points, and of the paths of `docker_root`, `podman_root` and the machine's id.
+    /// Where the machine's root filesystem is mounted. It goes in front of mount points, and of the
+    /// paths of `docker_root`, `podman_root` and the machine's id. Default: none, where we are.
     rootfs: String,
-    /// Name of the node (the machine's host name).
+    /// Name of the node. Default: the machine's host name.
     name: Option<String>,
-    /// How many levels of groups to look at (32); groups below count in those above all the same.
+    /// How many levels of groups to look at; groups below count in those above all the same.
+    /// Default 32.
     max_depth: usize,
-    /// Whether to leave out groups that are no containers (`false`).
+    /// Whether to leave out groups that are no containers. Default `false`.
     #[serde(deserialize_with = "units::flag")]
     containers_only: bool,
-    /// Where Docker keeps its data (`/var/lib/docker`), for names and images of its containers.
+    /// Where Docker keeps its data, for names and images of its containers. Default
+    /// `/var/lib/docker`.
     docker_root: String,
-    /// Where podman keeps its data (`/var/lib/containers/storage`), for names of its containers.
+    /// Where podman keeps its data, for names of its containers. Default
+    /// `/var/lib/containers/storage`.
     podman_root: String,
-    /// Network interfaces to sum over, separated by commas (those that look like cards).
+    /// Network interfaces to sum over, separated by commas. Default: those that look like cards.
     interfaces: String,
 }
 

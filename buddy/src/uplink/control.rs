@@ -210,10 +210,11 @@ impl Control {
         self.send(from_buddy::Kind::Heartbeat(heartbeat)).await
     }
 
-    /// Says goodbye, and waits a moment for the master to end the stream.
+    /// Says goodbye, ends its half of the stream, and waits a moment for the master to end the other.
     async fn goodbye(&mut self) {
         let goodbye = Goodbye { reason: "the buddy was stopped".to_owned() };
         if self.send(from_buddy::Kind::Goodbye(goodbye)).await.is_ok() {
+            self.outgoing = mpsc::channel(1).0;
             let ended = async { while let Ok(Some(_)) = self.incoming.message().await {} };
             let _ = timeout(Duration::from_secs(1), ended).await;
         }

@@ -1,11 +1,14 @@
 //! The rows of one round, added up for a line of text.
 
 use heapster_shared::{
-    entity::Level,
+    entity::{Entity, Level},
     row::{Row, RowBatch},
     schema::{MetricId, table},
     tick::{Tick, rfc3339},
 };
+
+/// Busy containers that are remembered, so that the groups above the busiest can be told from it.
+const BUSIEST: usize = 8;
 
 /// What a line says of a round.
 #[derive(Default)]
@@ -13,12 +16,27 @@ pub(super) struct Round {
     nodes: usize,
     containers: usize,
     samples: usize,
-    cpu_millicores: i64,
-    cpu_capacity_millicores: f64,
-    memory_bytes: i64,
-    memory_capacity_bytes: f64,
-    /// The container with the highest CPU rate.
-    busiest: Option<(String, i64)>,
+    cpu: Share,
+    memory: Share,
+    /// The containers with the highest CPU rates, in millicores, highest first.
+    busiest: Vec<(i64, String)>,
+}
+
+/// What is used of what there is, over the nodes that tell.
+#[derive(Default)]
+struct Share {
+    nodes: usize,
+    used: f64,
+    whole: f64,
+}
+
+impl Share {
+    fn add(&mut self, used: Option<i64>, whole: f64) {
+        let Some(used) = used else { return };
+        self.nodes += 1;
+        self.used += used as f64;
+        self.whole += whole;
+    }
 }
 
 impl Round {
@@ -35,46 +53,97 @@ impl Round {
 
     fn add_node(&mut self, row: Row<'_>) {
         self.nodes += 1;
-        self.cpu_millicores += int(row, table::CPU_USAGE_RATE).unwrap_or_default();
-        self.memory_bytes += int(row, table::MEMORY_WORKING_SET).unwrap_or_default();
-        self.cpu_capacity_millicores += real(row, table::CPU_NODE_CAPACITY);
-        self.memory_capacity_bytes += real(row, table::MEMORY_NODE_CAPACITY);
+        self.cpu.add(int(row, table::CPU_USAGE_RATE), real(row, table::CPU_NODE_CAPACITY));
+        self.memory
+            .add(int(row, table::MEMORY_WORKING_SET), real(row, table::MEMORY_NODE_CAPACITY));
     }
 
     fn add_container(&mut self, row: Row<'_>) {
         self.containers += 1;
-        let Some(rate) = int(row, table::CPU_USAGE_RATE) else { return };
-        let leads = self.busiest.as_ref().is_none_or(|(_, highest)| rate > *highest);
-        if leads && rate > 0 && !is_parent(&row.head.entity.name) {
-            self.busiest = Some((row.head.entity.name.to_string(), rate));
+        let Some(rate) = int(row, table::CPU_USAGE_RATE).filter(|rate| *rate > 0) else { return };
+        let place = self.busiest.partition_point(|(other, _)| *other >= rate);
+        if place < BUSIEST {
+            self.busiest.insert(place, (rate, full_name(&row.head.entity)));
+            self.busiest.truncate(BUSIEST);
         }
     }
 
-    /// `12:00:15  1 node, 23 containers: CPU 0.51 of 2 cores, memory 1.2 of 23.5 GiB; busiest web (0.30 cores); 412 samples`
-    pub(super) fn line(&self, tick: Tick) -> String {
-        let time = rfc3339(tick.0);
-        let time = time.split('T').nth(1).unwrap_or(&time).trim_end_matches('Z').to_owned();
-        if self.nodes == 0 {
-            return format!("{time}  no rows: no host answered (see /validate)");
+    /// `1 node, 23 containers: CPU 0.51 of 2 cores, memory 1.2 of 23.5 GiB; busiest web (0.30 cores);
+    /// 412 samples`, with the number of hosts that there should be, and where to look for the rest.
+    pub(super) fn line(&self, hosts: Option<usize>, validate: &str) -> String {
+        let hosts = hosts.unwrap_or(self.nodes).max(self.nodes);
+        if hosts == 0 {
+            return format!("no hosts are known: see {validate}");
         }
-        let busiest = match &self.busiest {
-            Some((name, rate)) => format!("; busiest {name} ({:.2} cores)", cores(*rate)),
-            None => String::new(),
+        if self.nodes == 0 {
+            let hosts = count(hosts, "host");
+            return format!("no new samples from {hosts}: see {validate}");
+        }
+        let (nodes, hint) = if self.nodes < hosts {
+            (format!("{} of {hosts} nodes", self.nodes), format!("; for the others see {validate}"))
+        } else {
+            (count(self.nodes, "node"), String::new())
         };
         format!(
-            "{time}  {}, {}: CPU {:.2} of {} cores, memory {:.1} of {:.1} GiB{busiest}; {} samples",
-            count(self.nodes, "node"),
+            "{nodes}, {}: {}, {}{}; {}{hint}",
             count(self.containers, "container"),
-            cores(self.cpu_millicores),
-            self.cpu_capacity_millicores / 1000.0,
-            gib(self.memory_bytes as f64),
-            gib(self.memory_capacity_bytes),
-            self.samples,
+            self.cpu(),
+            self.memory(),
+            self.culprit(),
+            count(self.samples, "sample"),
         )
+    }
+
+    fn cpu(&self) -> String {
+        if self.cpu.nodes == 0 {
+            return "CPU from the next line on".to_owned();
+        }
+        let used = self.cpu.used / 1000.0;
+        match self.cpu.whole / 1000.0 {
+            0.0 => format!("CPU {used:.2} cores"),
+            whole => format!("CPU {used:.2} of {whole} cores"),
+        }
+    }
+
+    fn memory(&self) -> String {
+        match (gib(self.memory.used), gib(self.memory.whole)) {
+            _ if self.memory.nodes == 0 => "memory not told".to_owned(),
+            (used, 0.0) => format!("memory {used:.1} GiB"),
+            (used, whole) => format!("memory {used:.1} of {whole:.1} GiB"),
+        }
+    }
+
+    /// The busiest container. A control group above one of the busiest is no culprit.
+    fn culprit(&self) -> String {
+        let holds_another = |name: &str| {
+            let inside =
+                |other: &str| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+            self.busiest.iter().any(|(_, other)| inside(other))
+        };
+        let mut candidates = self.busiest.iter();
+        match candidates.find(|(_, name)| !is_parent(name) && !holds_another(name)) {
+            Some((rate, name)) => format!("; busiest {name} ({:.2} cores)", *rate as f64 / 1000.0),
+            None => String::new(),
+        }
     }
 }
 
-/// A slice, or a control group that only holds others, is no culprit.
+/// Its names from the namespace on, as the page has them.
+fn full_name(entity: &Entity) -> String {
+    let names = entity.lineage().take_while(|part| part.level != Level::Node);
+    let mut names: Vec<&str> = names.map(|part| part.name.as_str()).collect();
+    names.extend(entity.namespace());
+    names.reverse();
+    names.join("/")
+}
+
+/// `12:00:15Z`, as the log has it.
+pub(super) fn time_of_day(tick: Tick) -> String {
+    let time = rfc3339(tick.0);
+    time.split('T').nth(1).unwrap_or(&time).to_owned()
+}
+
+/// A slice, or a control group that only holds others.
 fn is_parent(name: &str) -> bool {
     name.ends_with(".slice") || matches!(name, "docker" | "kubepods" | "init.scope")
 }
@@ -85,10 +154,6 @@ fn int(row: Row<'_>, metric: MetricId) -> Option<i64> {
 
 fn real(row: Row<'_>, metric: MetricId) -> f64 {
     row.get(metric.def()).and_then(heapster_shared::row::Cell::as_real).unwrap_or_default()
-}
-
-fn cores(millicores: i64) -> f64 {
-    millicores as f64 / 1000.0
 }
 
 fn gib(bytes: f64) -> f64 {
@@ -104,21 +169,15 @@ mod tests {
     use std::sync::Arc;
 
     use heapster_shared::{
-        entity::{Definition, Entity, EntityTable, Labels},
+        entity::{Definition, EntityTable, Labels},
         row::{Block, Cell, RowHead},
         schema::{Field, Layout},
     };
 
     use super::*;
 
-    fn row(block: &mut Block, entity: Arc<Entity>, cells: [Cell; 4], increase_ns: i64) {
-        let head = RowHead { entity, time_ms: 15_000, interval_ms: 10_000 };
-        block.push(head, &cells, &[Cell::int(increase_ns)]);
-    }
-
-    /// Half a core of two on the node, most of it by one container; the slice above is not named.
-    #[test]
-    fn a_line_says_what_is_used_and_by_whom() {
+    /// A node that has two cores, and three containers on it of which one is above another.
+    fn batch(increases_ns: [i64; 4], interval_ms: u32) -> RowBatch {
         let mut entities = EntityTable::default();
         let mut entity = |level, name: &str, parent| {
             entities.intern(Definition {
@@ -131,8 +190,10 @@ mod tests {
             })
         };
         let node = entity(Level::Node, "here", None);
-        let web = entity(Level::SysContainer, "web", Some(Arc::clone(&node)));
-        let slice = entity(Level::SysContainer, "system.slice", Some(Arc::clone(&node)));
+        let mut things = vec![Arc::clone(&node)];
+        for name in ["app/web", "system.slice", "app"] {
+            things.push(entity(Level::SysContainer, name, Some(Arc::clone(&node))));
+        }
         let mut block = Block::new(Arc::new(Layout::new(vec![
             Field::plain(table::CPU_USAGE.def()),
             Field::plain(table::MEMORY_WORKING_SET.def()),
@@ -143,17 +204,44 @@ mod tests {
         let whole =
             [Cell::int(9), Cell::int(gib), Cell::real(2000.0), Cell::real(4.0 * gib as f64)];
         let part = [Cell::int(9), Cell::int(1), Cell::ABSENT, Cell::ABSENT];
-        row(&mut block, node, whole, 5_000_000_000);
-        row(&mut block, web, part, 3_000_000_000);
-        row(&mut block, slice, part, 4_000_000_000);
+        for (number, entity) in things.into_iter().enumerate() {
+            let head = RowHead { entity, time_ms: 15_000, interval_ms };
+            let cells = if number == 0 { &whole } else { &part };
+            let increase =
+                if interval_ms == 0 { Cell::ABSENT } else { Cell::int(increases_ns[number]) };
+            block.push(head, cells, &[increase]);
+        }
+        RowBatch { cluster: "lab".into(), tick: Tick(15_000), blocks: vec![block] }
+    }
 
+    /// Half a core of two on the node, most of it by one container; the slice and the group above
+    /// it are not named. Of two hosts one is missing.
+    #[test]
+    fn a_line_says_what_is_used_and_by_whom() {
+        let second = 1_000_000_000;
         let mut round = Round::default();
-        round.add(&RowBatch { cluster: "lab".into(), tick: Tick(15_000), blocks: vec![block] });
-        assert_eq!(
-            round.line(Tick(15_000)),
-            "00:00:15  1 node, 2 containers: CPU 0.50 of 2 cores, memory 1.0 of 4.0 GiB; \
-             busiest web (0.30 cores); 11 samples"
-        );
-        assert!(Round::default().line(Tick(0)).contains("no host answered"));
+        round.add(&batch([5 * second, 3 * second, 4 * second, 3 * second + 1_000_000], 10_000));
+        let usual = "3 containers: CPU 0.50 of 2 cores, memory 1.0 of 4.0 GiB; \
+                     busiest app/web (0.30 cores); 14 samples";
+        assert_eq!(round.line(Some(1), "V"), format!("1 node, {usual}"));
+        let missing = format!("1 of 2 nodes, {usual}; for the others see V");
+        assert_eq!(round.line(Some(2), "V"), missing);
+        assert_eq!(time_of_day(Tick(15_000)), "00:00:15Z");
+    }
+
+    /// At the first tick there are no rates, and no CPU of 0 is made up.
+    #[test]
+    fn a_first_line_says_nothing_of_cpu() {
+        let mut round = Round::default();
+        round.add(&batch([0; 4], 0));
+        let line = round.line(Some(1), "V");
+        assert!(line.starts_with("1 node, 3 containers: CPU from the next line on, mem"), "{line}");
+    }
+
+    #[test]
+    fn silence_is_told() {
+        let none = Round::default();
+        assert_eq!(none.line(Some(3), "V"), "no new samples from 3 hosts: see V");
+        assert_eq!(none.line(Some(0), "V"), "no hosts are known: see V");
     }
 }

@@ -8,7 +8,7 @@ use heapster_shared::tick;
 use super::{
     AppState,
     error::ApiError,
-    html::{ago, count, size, span},
+    html::{ago, count, size, span, thousands},
 };
 use crate::{
     actors::Observe,
@@ -17,34 +17,41 @@ use crate::{
 };
 
 /// What is looked at.
-struct Findings {
-    now_ms: i64,
-    clusters: Vec<ClusterStatus>,
+pub(super) struct Findings {
+    pub(super) now_ms: i64,
+    pub(super) clusters: Vec<ClusterStatus>,
     buddies: Vec<BuddyStatus>,
-    sinks: Vec<SinkStatus>,
+    pub(super) sinks: Vec<SinkStatus>,
     model: ModelStats,
 }
 
 /// Hosts of a cluster that are listed one by one when nothing is wrong with them.
 const HOSTS_SHOWN: usize = 50;
+/// Hosts of a cluster among the problems; the list of hosts has them all.
+const FAILURES_SHOWN: usize = 20;
 
 /// The page.
 pub(super) async fn answer(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let (clusters, buddies, sinks) =
-        futures::join!(state.clusters(), state.buddies(), state.sinks());
-    let findings = Findings {
-        now_ms: tick::unix_ms(),
-        clusters: clusters?,
-        buddies: buddies?,
-        sinks: sinks?,
-        model: state.model.ask(Observe::<ModelStats>::default()).await?,
-    };
+    let findings = Findings::gather(&state).await?;
     let uptime = i64::try_from(state.started.elapsed().as_secs()).unwrap_or(i64::MAX);
     let text = format!("heapster {}, up {}\n\n{}", state.version, span(uptime), findings.text());
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text))
 }
 
 impl Findings {
+    /// Asks all parts how they are.
+    pub(super) async fn gather(state: &AppState) -> Result<Self, ApiError> {
+        let (clusters, buddies, sinks) =
+            futures::join!(state.clusters(), state.buddies(), state.sinks());
+        Ok(Self {
+            now_ms: tick::unix_ms(),
+            clusters: clusters?,
+            buddies: buddies?,
+            sinks: sinks?,
+            model: state.model.ask(Observe::<ModelStats>::default()).await?,
+        })
+    }
+
     fn text(&self) -> String {
         let mut text = String::new();
         let problems = self.problems();
@@ -64,7 +71,7 @@ impl Findings {
     }
 
     /// Sentences, the ones that concern most first.
-    fn problems(&self) -> Vec<String> {
+    pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.clusters.is_empty() {
             problems.push("no buddy has connected yet".to_owned());
@@ -85,15 +92,20 @@ impl Findings {
         for buddy in self.buddies.iter().filter(|buddy| !buddy.connected) {
             let heard = ago(self.now_ms, buddy.heard_unix_ms);
             let id = &buddy.id;
-            problems.push(format!("buddy {id} of {} was heard of {heard}", buddy.cluster));
+            problems.push(format!("buddy {id} of {} is gone: last heard {heard}", buddy.cluster));
         }
         for cluster in &self.clusters {
-            for (host, error) in cluster.hosts.iter().filter_map(failure) {
+            let failures: Vec<_> = cluster.hosts.iter().filter_map(failure).collect();
+            for (host, error) in failures.iter().take(FAILURES_SHOWN) {
                 problems.push(format!("cluster {}: host {host}: {error}", cluster.name));
+            }
+            if failures.len() > FAILURES_SHOWN {
+                let more = count(failures.len() - FAILURES_SHOWN, "more host");
+                problems.push(format!("cluster {}: {more}, see its list", cluster.name));
             }
         }
         if self.model.rows.refused > 0 {
-            let refused = self.model.rows.refused;
+            let refused = thousands(self.model.rows.refused);
             problems.push(format!("the model is full: {refused} rows of new entities left out"));
         }
         problems
@@ -156,7 +168,7 @@ impl Findings {
         for buddy in &self.buddies {
             let _ = writeln!(
                 text,
-                "  {} of {} from {} ({}): {}, heard of {}, {} spooled, {} frames dropped{}",
+                "  {} of {} from {} ({}): {}, last heard {}, {} spooled, {} dropped{}",
                 buddy.id,
                 buddy.cluster,
                 buddy.peer,
@@ -164,7 +176,7 @@ impl Findings {
                 if buddy.connected { "connected" } else { "GONE" },
                 ago(self.now_ms, buddy.heard_unix_ms),
                 bytes(buddy.spool_bytes),
-                buddy.dropped_frames,
+                count(usize::try_from(buddy.dropped_frames).unwrap_or(usize::MAX), "frame"),
                 after_colon(&buddy.last_error),
             );
         }
@@ -177,17 +189,15 @@ impl Findings {
         for sink in sorted {
             let _ = writeln!(
                 text,
-                "  {}{}: {}, {} of {} samples delivered, {} rejected, {} dropped, \
-                 {} of {} queued, last write {}",
+                "  {}{}: {}, {} of {} samples delivered, {} rejected, {} dropped{}, last write {}",
                 sink.name,
                 if sink.required { " (required)" } else { "" },
                 sink.state,
-                sink.delivered,
-                sink.accepted,
-                sink.rejected,
-                sink.dropped,
-                bytes(sink.queue_bytes),
-                bytes(sink.queue_limit_bytes),
+                thousands(sink.delivered),
+                thousands(sink.accepted),
+                thousands(sink.rejected),
+                thousands(sink.dropped),
+                queue(sink),
                 ago(self.now_ms, sink.written_unix_ms),
             );
             if !sink.last_error.is_empty() {
@@ -214,9 +224,22 @@ impl Findings {
             text,
             "  rows: {} taken, {} late, {} repeated, {} refused, {} ahead of time; \
              {} chunks folded early",
-            rows.taken, rows.late, rows.repeated, rows.refused, rows.ahead, stats.folded_early
+            thousands(rows.taken),
+            thousands(rows.late),
+            thousands(rows.repeated),
+            thousands(rows.refused),
+            thousands(rows.ahead),
+            thousands(stats.folded_early)
         );
     }
+}
+
+/// What waits; the model takes what comes at once and has no queue.
+fn queue(sink: &SinkStatus) -> String {
+    if sink.queue_limit_bytes == 0 {
+        return String::new();
+    }
+    format!(", {} of {} queued", bytes(sink.queue_bytes), bytes(sink.queue_limit_bytes))
 }
 
 fn bytes(number: u64) -> String {

@@ -1,0 +1,46 @@
+//! The ends of the help texts: what to type. `cli/tests/guides.rs` tries each of them.
+
+pub(crate) const START: &str = "\
+Start here:
+  heapster standalone              watch this machine, then open http://127.0.0.1:8082/
+  heapster help standalone         what else it can do";
+
+pub(crate) const STANDALONE: &str = "\
+Examples:
+  This machine, every 5 seconds
+    heapster standalone --resolution 5s
+  and into InfluxDB
+    heapster standalone --sink 'influxdb:http://127.0.0.1:8086?db=k8s'
+  The cAdvisor on this machine
+    heapster standalone --source cadvisor:http://127.0.0.1:8080
+  The cAdvisors on the hosts in a file
+    heapster standalone --discovery static:hosts.json --source cadvisor
+  All of it from a file
+    heapster standalone --config heapster.toml";
+
+pub(crate) const MASTER: &str = "\
+Examples:
+  For buddies on this machine
+    heapster master --insecure
+  For buddies everywhere, and into InfluxDB, which has to have each sample
+    heapster master --insecure --grpc-listen 0.0.0.0:8085 \\
+      --sink 'influxdb:http://127.0.0.1:8086?db=k8s&required=true'";
+
+pub(crate) const BUDDY: &str = "\
+Examples:
+  The machine that it runs on
+    heapster buddy --insecure --master http://HOST:8085 --cluster lab
+  The cAdvisors on the hosts in a file
+    heapster buddy --insecure --master http://HOST:8085 --cluster lab \\
+      --discovery static:hosts.json";
+
+pub(crate) const CHECK: &str = "\
+Examples:
+  heapster check heapster.toml
+  heapster check heapster.toml --as buddy";
+
+pub(crate) const COMPLETIONS: &str = "\
+Examples:
+  heapster completions bash > /etc/bash_completion.d/heapster
+  heapster completions zsh > ~/.zfunc/_heapster
+  heapster completions fish > ~/.config/fish/completions/heapster.fish";

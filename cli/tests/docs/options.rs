@@ -1,0 +1,78 @@
+//! The options of sinks, sources and discoveries, read from the comments of the fields that take
+//! them.
+
+use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf};
+
+/// An option as its field's comment has it.
+#[derive(Clone)]
+pub(crate) struct DocumentedOption {
+    pub(crate) name: String,
+    pub(crate) default: String,
+    what: String,
+}
+
+/// The options of one kind.
+pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
+    match (flag, kind) {
+        ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
+        ("sink", "log") => read("master/src/sinks/log.rs", "Options"),
+        ("source", "cadvisor") => read("buddy/src/source/cadvisor.rs", "Options"),
+        ("source", "cgroup") => read("buddy/src/source/cgroup.rs", "Config"),
+        ("discovery", "etcd") => read("buddy/src/discovery/etcd/connect.rs", "Options"),
+        ("discovery", "static") => read("buddy/src/discovery/static_file.rs", "Options"),
+        _ => panic!("say here where the options of the {flag} `{kind}` are"),
+    }
+}
+
+/// The options that every sink has.
+pub(crate) fn common() -> Vec<DocumentedOption> {
+    read("master/src/sinks/options.rs", "CommonOptions")
+}
+
+/// The options as a table.
+pub(crate) fn table(options: &[DocumentedOption]) -> String {
+    let mut text = String::from("| option | default | what |\n|---|---|---|\n");
+    for DocumentedOption { name, default, what } in options {
+        writeln!(text, "| `{name}` | {default} | {what} |").unwrap();
+    }
+    text
+}
+
+/// The error about an unknown option names exactly these.
+pub(crate) fn assert_listed(error: &str, options: &[DocumentedOption]) {
+    let quoted: BTreeSet<&str> =
+        error.split('`').skip(1).step_by(2).filter(|name| *name != "nonsense").collect();
+    let known: BTreeSet<&str> = options.iter().map(|option| option.name.as_str()).collect();
+    assert_eq!(quoted, known, "{error}");
+}
+
+/// Reads the fields of a struct with their comments.
+fn read(file: &str, name: &str) -> Vec<DocumentedOption> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let source = fs::read_to_string(&path).unwrap();
+    let begin = format!("struct {name} {{\n");
+    let (_, rest) = source.split_once(&begin).unwrap_or_else(|| panic!("no {name} in {file}"));
+    let (body, _) = rest.split_once("\n}\n").unwrap();
+    let mut comment = Vec::new();
+    let mut options = Vec::new();
+    for line in body.lines().map(str::trim) {
+        if let Some(words) = line.strip_prefix("///") {
+            comment.push(words.trim());
+        } else if !line.is_empty() && !line.starts_with('#') {
+            let field = line.split(':').next().unwrap().rsplit(' ').next().unwrap();
+            options.push(split(field, &comment.join(" ")));
+            comment.clear();
+        }
+    }
+    assert!(!options.is_empty(), "{name} in {file} has no fields");
+    options
+}
+
+/// Parts what an option is from its default.
+fn split(name: &str, comment: &str) -> DocumentedOption {
+    assert!(!comment.is_empty(), "the option `{name}` has no comment");
+    let (what, default) = comment.split_once("Default").unwrap_or((comment, ""));
+    let cell = |text: &str| text.trim().trim_end_matches('.').replace('|', "\\|");
+    let default = default.trim_start_matches(':');
+    DocumentedOption { name: name.to_owned(), default: cell(default), what: cell(what) }
+}
