@@ -97,6 +97,10 @@ impl Fetcher {
         if response.status() != StatusCode::OK {
             return Err(refusal(url, response).await);
         }
+        if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING) {
+            let reason = format!("the answer is encoded as {encoding:?}, which was not asked for");
+            return Err(FetchError::failed(url, reason));
+        }
         let body = self.body(url, response.into_body()).await?;
         String::from_utf8(body).map_err(|error| {
             let at = error.utf8_error().valid_up_to();

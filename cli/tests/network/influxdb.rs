@@ -1,5 +1,7 @@
 //! `heapster standalone` from a cAdvisor into real databases: what they have is what the API says.
 
+use std::time::{Duration, Instant};
+
 use heapster_testkit::{
     peer::{Influxdb, VictoriaMetrics},
     process::Process,
@@ -93,7 +95,13 @@ async fn victoria_metrics_has_what_the_api_says() {
     let (of, path, _) = things()[1].clone();
     let points = api.points(&format!("/api/v1/model/{path}/metrics/cpu/usage_rate"), 3);
     assert!(process.terminate(SOON).unwrap().success(), "{}", process.output());
-    let found = victoria_points(&victoria, "cpu/usage_rate", of).await;
+    // It makes what it was sent visible after a while.
+    let deadline = Instant::now() + SOON;
+    let mut found = Vec::new();
+    while found.len() < points.len() && Instant::now() < deadline {
+        found = victoria_points(&victoria, "cpu/usage_rate", of).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     assert_has(&found, &points, "cpu/usage_rate");
 }
 

@@ -14,29 +14,31 @@ use prost::Message;
 pub(crate) struct Master {
     reader: SegmentReader,
     entities: Entities,
-    limits: ReaderLimits,
+}
+
+fn limits(told: WriteLimits) -> ReaderLimits {
+    ReaderLimits {
+        max_frame_bytes: told.frame_bytes,
+        max_entities: told.entities as usize,
+        max_labels: told.labels,
+        max_label_bytes: told.label_bytes,
+        max_fields: 4096,
+        max_layouts: 4096,
+        max_cells: told.frame_bytes,
+        max_kept: told.entities as usize * 64,
+    }
 }
 
 impl Master {
     /// A master that takes just what the buddy was told.
     pub(crate) fn new(told: WriteLimits) -> Self {
-        let limits = ReaderLimits {
-            max_frame_bytes: told.frame_bytes,
-            max_entities: told.entities as usize,
-            max_labels: told.labels,
-            max_label_bytes: told.label_bytes,
-            max_fields: 4096,
-            max_layouts: 4096,
-            max_cells: told.frame_bytes,
-            max_kept: told.entities as usize * 64,
-        };
         let entities = Entities::starting_after(EntityId(0));
-        Self { reader: SegmentReader::new(limits), entities, limits }
+        Self { reader: SegmentReader::new(limits(told)), entities }
     }
 
-    /// A new stream to the same cluster.
-    pub(crate) fn reopened(self) -> Self {
-        Self { reader: SegmentReader::new(self.limits), ..self }
+    /// A new stream to the same cluster, over which the buddy is told of these limits.
+    pub(crate) fn reopened(self, told: WriteLimits) -> Self {
+        Self { reader: SegmentReader::new(limits(told)), ..self }
     }
 
     /// Reads a frame that has to be good.

@@ -221,7 +221,7 @@ impl World {
         let written =
             if small { WriteLimits { frame_bytes: 700, entities: 30, ..large } } else { large };
         let old = |master: Option<Master>| match master {
-            Some(master) if !anew => master.reopened(),
+            Some(master) if !anew => master.reopened(large),
             _ => Master::new(large),
         };
         self.live = Some(if small { Master::new(written) } else { old(self.live.take()) });
