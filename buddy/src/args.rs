@@ -1,5 +1,8 @@
 //! The options of a buddy.
 
+// Comments on options are shown as help, where they are plain text.
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args};

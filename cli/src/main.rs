@@ -1,5 +1,8 @@
 //! Heapster: one place to watch every container in every cluster you own.
 
+// Comments on options are shown as help, where they are plain text.
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
+
 mod check;
 mod completions;
 mod console;

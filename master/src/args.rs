@@ -1,5 +1,8 @@
 //! The master's options.
 
+// Comments on options are shown as help, where they are plain text.
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
+
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
