@@ -42,8 +42,8 @@ docs: ## Write the generated parts of docs/ anew
 ci: fmt-check lint doc test ## What CI runs
 
 bench: ## Whole-program figures on the simulated cluster, into docs/benchmarks.md
-	cargo build --release --package heapster-master --package heapster-buddy --package heapster-testkit
-	target/release/heapster-bench --write docs/benchmarks.md
+	cargo build --profile dist --package heapster-master --package heapster-buddy --package heapster-testkit
+	target/dist/heapster-bench --write docs/benchmarks.md
 
 demo: ## A simulated cluster of 20 hosts on loopback, watched by heapster standalone
 	cargo build --release --package heapster --package heapster-testkit
