@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
-use heapster_testkit::process::Process;
+use heapster_testkit::process::{Process, assert_help_has};
 
 const BUDDY: &str = env!("CARGO_BIN_EXE_heapster-buddy");
 const SOON: Duration = Duration::from_secs(20);
@@ -16,10 +16,7 @@ fn buddy(arguments: &[&str]) -> Process {
 
 #[test]
 fn help_has_every_option_of_a_buddy() {
-    let mut process = buddy(&["--help"]);
-    assert!(process.wait(SOON).unwrap().success());
-    let help = process.output();
-    for option in [
+    let options = [
         "--master",
         "--insecure",
         "--resolution",
@@ -35,15 +32,8 @@ fn help_has_every_option_of_a_buddy() {
         "--log",
         "--log-format",
         "--config",
-    ] {
-        assert!(
-            help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")),
-            "{option}: {help}"
-        );
-    }
-    let mut version = buddy(&["--version"]);
-    assert!(version.wait(SOON).unwrap().success());
-    assert_eq!(version.output(), concat!("heapster-buddy ", env!("CARGO_PKG_VERSION")));
+    ];
+    assert_help_has(Path::new(BUDDY), &options);
 }
 
 #[test]

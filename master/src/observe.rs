@@ -82,16 +82,7 @@ fn silent(slot: &SinkSlot) -> SinkStatus {
         kind: slot.name.split(':').next().unwrap_or_default().to_owned(),
         required: slot.required,
         state: "failing".to_owned(),
-        accepted: 0,
-        delivered: 0,
-        rejected: 0,
-        dropped: 0,
-        retries: 0,
-        queue_bytes: 0,
-        queue_limit_bytes: 0,
-        oldest_unix_ms: 0,
-        written_unix_ms: 0,
         last_error: "the sink does not answer".to_owned(),
-        last_error_unix_ms: 0,
+        ..SinkStatus::default()
     }
 }

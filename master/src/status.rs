@@ -100,7 +100,7 @@ pub struct BuddyStatus {
 }
 
 /// A sink.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct SinkStatus {
     /// Its spec without options and secrets: `influxdb:http://127.0.0.1:8086`.
     pub name: String,

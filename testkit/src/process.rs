@@ -164,6 +164,22 @@ impl Drop for Process {
     }
 }
 
+/// Checks that the help of a program names each of these options.
+///
+/// # Panics
+/// When it does not, or the help does not come.
+pub fn assert_help_has(program: &Path, options: &[&str]) {
+    let started = Process::start(program, ["--help"]);
+    let mut process = started.unwrap_or_else(|error| panic!("{error:#}"));
+    let ended = process.wait(Duration::from_secs(20));
+    let help = process.output();
+    assert!(ended.is_ok_and(|status| status.success()), "{help}");
+    for option in options {
+        let named = [" ", "\n"].iter().any(|end| help.contains(&format!("{option}{end}")));
+        assert!(named, "{option} is not in:\n{help}");
+    }
+}
+
 impl Output {
     fn lines(&self) -> MutexGuard<'_, Vec<String>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)

@@ -105,14 +105,8 @@ impl ModelActor {
             accepted: self.accepted,
             delivered: stats.rows.samples,
             rejected: self.accepted.saturating_sub(stats.rows.samples),
-            dropped: 0,
-            retries: 0,
-            queue_bytes: 0,
-            queue_limit_bytes: 0,
-            oldest_unix_ms: 0,
             written_unix_ms: stats.received_unix_ms,
-            last_error: String::new(),
-            last_error_unix_ms: 0,
+            ..SinkStatus::default()
         }
     }
 }

@@ -159,17 +159,7 @@ impl Handler<Observe<SinkStatus>> for RecordingSink {
             kind: "recorder".into(),
             required: true,
             state: "ok".into(),
-            accepted: 0,
-            delivered: 0,
-            rejected: 0,
-            dropped: 0,
-            retries: 0,
-            queue_bytes: 0,
-            queue_limit_bytes: 0,
-            oldest_unix_ms: 0,
-            written_unix_ms: 0,
-            last_error: String::new(),
-            last_error_unix_ms: 0,
+            ..SinkStatus::default()
         })
     }
 }
