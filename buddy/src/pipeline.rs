@@ -29,7 +29,7 @@ use heapster_shared::{
     tag,
 };
 
-use crate::source::{PodName, Reading};
+use crate::source::{PodName, Readings};
 use answer::{Answer, Part, PodPart};
 use blocks::Blocks;
 use run::{Run, Sample};
@@ -64,7 +64,7 @@ impl HostPipeline {
         &mut self,
         layouts: &mut LayoutCache,
         host: &Host,
-        readings: Vec<Reading>,
+        readings: &Readings,
     ) -> Vec<Block> {
         self.round += 1;
         self.seen.clear();

@@ -238,7 +238,7 @@ impl Poller {
             }
         };
         slot.answered(tick, answer.source, answer.took);
-        let blocks = slot.pipeline.advance(&mut self.layouts, &slot.host, readings);
+        let blocks = slot.pipeline.advance(&mut self.layouts, &slot.host, &readings);
         let batch = RowBatch { cluster: Arc::clone(&self.config.cluster), tick, blocks };
         round.count_rows(&batch);
         (batch.row_count() > 0).then_some(batch)

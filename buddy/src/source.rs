@@ -6,16 +6,17 @@
 
 mod fetch;
 mod json;
+mod readings;
 
 use async_trait::async_trait;
 use compact_str::CompactString;
 use heapster_shared::{
-    entity::Labels,
+    entity::{Labels, Level},
     host::Host,
-    row::Cell,
-    schema::Field,
     spec::{Spec, SpecError},
 };
+
+pub use readings::{Layouts, PlainReading, Reading, Readings, Recorder, Shapes};
 
 /// Polls hosts, many at a time.
 #[async_trait]
@@ -37,7 +38,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// When the host gave no complete answer; it costs the rows of this host and tick.
-    async fn poll(&self, host: &Host) -> Result<Vec<Reading>, PollError>;
+    async fn poll(&self, host: &Host) -> Result<Readings, PollError>;
 }
 
 /// Why a host gave no rows: a sentence that says where, and what to do about it where that is
@@ -45,20 +46,6 @@ pub trait Source: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct PollError(pub String);
-
-/// What one poll says of one thing.
-#[derive(Clone, Debug)]
-pub struct Reading {
-    /// Whose it is.
-    pub subject: Subject,
-    /// When the host took it, by its own clock, in milliseconds since 1970. A host that repeats a
-    /// time has taken no new sample.
-    pub time_ms: i64,
-    /// Its counters count from here; 0 when not known.
-    pub start_time_ms: i64,
-    /// Measured fields, each once; counters as totals. What the host does not give is left out.
-    pub values: Vec<(Field, Cell)>,
-}
 
 /// Whose reading it is.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -96,6 +83,19 @@ pub enum Subject {
         /// `container_base_image` and the like.
         labels: Labels,
     },
+}
+
+impl Subject {
+    /// The level of its rows.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::Node { .. } => Level::Node,
+            Self::Pod { .. } => Level::Pod,
+            Self::PodContainer { .. } => Level::PodContainer,
+            Self::SysContainer { .. } => Level::SysContainer,
+        }
+    }
 }
 
 /// Which pod.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use heapster_buddy::source::{self, Reading, Source, Subject};
+use heapster_buddy::source::{self, PlainReading, Source, Subject};
 use heapster_shared::host::{Endpoint, Host};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -94,15 +94,18 @@ impl Fake {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
 
-    async fn poll_once(&self, spec: &str) -> Result<Vec<Reading>, String> {
+    async fn poll_once(&self, spec: &str) -> Result<Vec<PlainReading>, String> {
         let source = source::build(spec.parse().unwrap()).unwrap();
         poll(&*source, &self.host()).await
     }
 }
 
-async fn poll(source: &dyn Source, host: &Host) -> Result<Vec<Reading>, String> {
+async fn poll(source: &dyn Source, host: &Host) -> Result<Vec<PlainReading>, String> {
     let polled = tokio::time::timeout(Duration::from_secs(20), source.poll(host)).await;
-    polled.expect("an answer in time").map_err(|error| error.to_string())
+    polled
+        .expect("an answer in time")
+        .map(|readings| readings.to_plain())
+        .map_err(|error| error.to_string())
 }
 
 /// Serves requests until the peer goes.
@@ -182,7 +185,7 @@ fn old(request: &str) -> Reply {
     }
 }
 
-fn has_node(readings: &[Reading]) -> bool {
+fn has_node(readings: &[PlainReading]) -> bool {
     readings.iter().any(|one| matches!(one.subject, Subject::Node { .. }))
 }
 

@@ -14,7 +14,7 @@ use heapster_buddy::{
     discovery::Listing,
     pipeline::HostPipeline,
     poller::{Polled, RoundEnd},
-    source::{Reading, Subject},
+    source::{Layouts, PlainReading, Readings, Subject},
     uplink::{Identity, Refused, Remains, Uplink, UplinkConfig, UplinkPorts},
 };
 use heapster_proto::v1::{self, Refusal, from_buddy, open::Purpose, refusal, to_buddy};
@@ -99,7 +99,7 @@ impl Buddy {
     /// One round with one host that has ten containers; two frames.
     async fn round(&mut self, round: i64) {
         let tick = Tick(TICK + round * 15_000);
-        let readings = (0..10).map(|index| Reading {
+        let readings = (0..10).map(|index| PlainReading {
             subject: Subject::SysContainer {
                 name: format!("container-{index}").into(),
                 uid: "".into(),
@@ -112,8 +112,8 @@ impl Buddy {
                 (Field::plain(table::MEMORY_USAGE.def()), Cell::int(1_000 - round)),
             ],
         });
-        let blocks =
-            self.pipeline.advance(&mut self.layouts, &Host::named("a"), readings.collect());
+        let readings = Readings::collect(readings.collect(), &Layouts::default());
+        let blocks = self.pipeline.advance(&mut self.layouts, &Host::named("a"), &readings);
         let batch = RowBatch { cluster: "lab".into(), tick, blocks };
         self.polled.send(Polled::Rows(batch)).await.unwrap();
         let end = RoundEnd { tick, ok: 1, failed: 0, late: 0 };

@@ -3,7 +3,7 @@
 use compact_str::CompactString;
 use heapster_shared::{Map, entity::Labels, row::Cell, schema::Field};
 
-use crate::source::{PodName, Reading, Subject};
+use crate::source::{PodName, Readings, Subject};
 
 /// What a host answered.
 #[derive(Default)]
@@ -31,14 +31,16 @@ pub(super) struct Part {
 }
 
 impl Answer {
-    pub(super) fn sort(readings: Vec<Reading>) -> Self {
+    pub(super) fn sort(readings: &Readings) -> Self {
         let mut answer = Self::default();
         let mut places = Map::default();
-        for reading in readings {
-            let Reading { subject, time_ms, start_time_ms, values } = reading;
+        for (reading, cells) in readings.iter() {
+            let (time_ms, start_time_ms) = (reading.time_ms, reading.start_time_ms);
+            let fields = reading.layout.measured().iter().cloned();
+            let values = fields.zip(cells.iter().copied()).collect();
             let part =
                 |name, uid, labels| Part { name, uid, labels, time_ms, start_time_ms, values };
-            match subject {
+            match Subject::clone(&reading.subject) {
                 Subject::Node { labels } => {
                     answer.node = Some(part("".into(), "".into(), labels));
                 }

@@ -9,7 +9,7 @@ use heapster_shared::{
 use proptest::prelude::*;
 
 use super::HostPipeline;
-use crate::source::{PodName, Reading, Subject};
+use crate::source::{Layouts, PlainReading, PodName, Readings, Subject};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -20,10 +20,14 @@ struct Bench {
 }
 
 impl Bench {
-    fn advance(&mut self, readings: Vec<Reading>) -> Vec<Block> {
+    fn advance(&mut self, readings: Vec<PlainReading>) -> Vec<Block> {
         let mut host = Host::named("node-a");
         host.labels = Labels::from_iter([("zone", "b"), ("arch", "amd64")]);
-        self.pipeline.advance(&mut self.layouts, &host, readings)
+        self.pipeline.advance(
+            &mut self.layouts,
+            &host,
+            &Readings::collect(readings, &Layouts::default()),
+        )
     }
 }
 
@@ -31,7 +35,7 @@ fn pod(uid: &str) -> PodName {
     PodName { namespace: "default".into(), name: "web".into(), uid: uid.into() }
 }
 
-fn container(name: &str, time_ms: i64, values: &[(MetricId, i64)]) -> Reading {
+fn container(name: &str, time_ms: i64, values: &[(MetricId, i64)]) -> PlainReading {
     let subject = Subject::PodContainer {
         pod: pod("p1"),
         name: name.into(),
@@ -41,23 +45,23 @@ fn container(name: &str, time_ms: i64, values: &[(MetricId, i64)]) -> Reading {
     reading(subject, time_ms, values)
 }
 
-fn system(uid: &str, start_time_ms: i64, time_ms: i64, values: &[(MetricId, i64)]) -> Reading {
+fn system(uid: &str, start_time_ms: i64, time_ms: i64, values: &[(MetricId, i64)]) -> PlainReading {
     let subject = Subject::SysContainer {
         name: "system.slice/sshd.service".into(),
         uid: uid.into(),
         labels: Labels::default(),
     };
-    Reading { start_time_ms, ..reading(subject, time_ms, values) }
+    PlainReading { start_time_ms, ..reading(subject, time_ms, values) }
 }
 
-fn reading(subject: Subject, time_ms: i64, values: &[(MetricId, i64)]) -> Reading {
+fn reading(subject: Subject, time_ms: i64, values: &[(MetricId, i64)]) -> PlainReading {
     let cell = |id: MetricId, value: i64| match id.def().value_type {
         ValueType::Int64 => Cell::int(value),
         #[allow(clippy::cast_precision_loss)]
         ValueType::Double => Cell::real(value as f64),
     };
     let values = values.iter().map(|(id, value)| (Field::plain(id.def()), cell(*id, *value)));
-    Reading { subject, time_ms, start_time_ms: 0, values: values.collect() }
+    PlainReading { subject, time_ms, start_time_ms: 0, values: values.collect() }
 }
 
 /// The value of a metric in the only row of a level; `None` for no row, `Some(None)` for no value.

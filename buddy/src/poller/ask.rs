@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::source::{Reading, Source};
+use crate::source::{Readings, Source};
 
 /// How many hosts are asked at once. Those that failed last time have a lane of their own: while
 /// they wait for their deadlines they take no place from hosts that work.
@@ -39,7 +39,7 @@ pub(super) struct Ask {
 
 /// What became of it.
 pub(super) struct Answer {
-    pub(super) outcome: Result<Vec<Reading>, Failure>,
+    pub(super) outcome: Result<Readings, Failure>,
     /// The kind that answered.
     pub(super) source: &'static str,
     pub(super) took: Duration,
@@ -88,7 +88,7 @@ impl Ask {
     }
 
     /// Each source may take its share of the time that is left.
-    async fn ask(&self, deadline: Instant) -> (Result<Vec<Reading>, (String, bool)>, &'static str) {
+    async fn ask(&self, deadline: Instant) -> (Result<Readings, (String, bool)>, &'static str) {
         let sources = self.sources_of_host();
         let mut errors = Vec::new();
         let (mut late, mut kind) = (false, "");

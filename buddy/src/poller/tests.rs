@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Clock, Polled, Poller, PollerConfig, PollerInputs, PollerOutputs, RoundEnd};
 use crate::{
     discovery::Listing,
-    source::{PollError, Reading, Source, Subject},
+    source::{Layouts, PlainReading, PollError, Readings, Source, Subject},
 };
 
 /// The first tick of every test.
@@ -50,7 +50,7 @@ impl Source for Fake {
         None
     }
 
-    async fn poll(&self, host: &Host) -> Result<Vec<Reading>, PollError> {
+    async fn poll(&self, host: &Host) -> Result<Readings, PollError> {
         self.asked.lock().unwrap().push((host.id.to_string(), Instant::now()));
         let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(now, Ordering::SeqCst);
@@ -64,12 +64,13 @@ impl Source for Fake {
             _ => tokio::time::sleep(Duration::from_millis(50)).await,
         }
         let time_ms = i64::try_from(self.asked.lock().unwrap().len()).unwrap();
-        Ok(vec![Reading {
+        let reading = PlainReading {
             subject: Subject::Node { labels: Labels::default() },
             time_ms,
             start_time_ms: 0,
             values: vec![(Field::plain(table::MEMORY_USAGE.def()), Cell::int(1))],
-        }])
+        };
+        Ok(Readings::collect(vec![reading], &Layouts::default()))
     }
 }
 
@@ -258,8 +259,8 @@ async fn the_next_source_is_asked_when_the_one_before_failed() {
         fn own_host(&self) -> Option<Host> {
             self.1.map(Host::named)
         }
-        async fn poll(&self, _: &Host) -> Result<Vec<Reading>, PollError> {
-            if self.2 { Ok(Vec::new()) } else { Err(PollError("no".into())) }
+        async fn poll(&self, _: &Host) -> Result<Readings, PollError> {
+            if self.2 { Ok(Readings::default()) } else { Err(PollError("no".into())) }
         }
     }
     let ask = async |id: &str, sources: Vec<Arc<dyn Source>>| {

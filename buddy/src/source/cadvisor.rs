@@ -33,7 +33,7 @@ use self::{
     hosts::{HostMemory, Hosts},
 };
 use super::{
-    Kind, PollError, Reading, Source,
+    Kind, Layouts, PlainReading, PollError, Readings, Source,
     fetch::{FetchError, Fetcher},
 };
 
@@ -87,6 +87,7 @@ struct Cadvisor {
     scheme: String,
     fetcher: Fetcher,
     hosts: Hosts,
+    layouts: Layouts,
 }
 
 fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
@@ -115,6 +116,7 @@ fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
         scheme,
         fetcher: Fetcher::new(options.max_body_size).map_err(wrong)?,
         hosts: Hosts::default(),
+        layouts: Layouts::default(),
     }))
 }
 
@@ -172,7 +174,7 @@ impl Cadvisor {
         &self,
         host: &Host,
         memory: &HostMemory,
-    ) -> Result<Vec<Reading>, FetchError> {
+    ) -> Result<Vec<PlainReading>, FetchError> {
         let by_name = [host.name.clone()];
         let addresses = if host.addresses.is_empty() { &by_name[..] } else { &host.addresses };
         let first = memory.address() % addresses.len();
@@ -191,7 +193,11 @@ impl Cadvisor {
         Err(first_error.unwrap_or_else(|| FetchError::failed(&host.name, "no address")))
     }
 
-    async fn poll_at(&self, base: &str, memory: &HostMemory) -> Result<Vec<Reading>, FetchError> {
+    async fn poll_at(
+        &self,
+        base: &str,
+        memory: &HostMemory,
+    ) -> Result<Vec<PlainReading>, FetchError> {
         let answers = self.ask(base, memory).await?;
         let facts = self.facts(answers.api(), base, memory).await?;
         let readings = answers.read(&facts, &mut memory.devices())?;
@@ -257,9 +263,10 @@ impl Source for Cadvisor {
         self.own_host.clone()
     }
 
-    async fn poll(&self, host: &Host) -> Result<Vec<Reading>, PollError> {
+    async fn poll(&self, host: &Host) -> Result<Readings, PollError> {
         let memory = self.hosts.of(&host.id);
         let polled = self.poll_any_address(host, &memory).await;
-        polled.map_err(|error| PollError(error.to_string()))
+        let polled = polled.map_err(|error| PollError(error.to_string()))?;
+        Ok(Readings::collect(polled, &self.layouts))
     }
 }

@@ -43,7 +43,7 @@ use self::{
     files::FileReader, hierarchy::Hierarchies, identity::Identity, machine::Places, reader::Reader,
     survey::Survey,
 };
-use super::{Kind, PollError, Reading, Source};
+use super::{Kind, Layouts, PollError, Readings, Source};
 
 const DEFAULT_ROOT: &str = "/sys/fs/cgroup";
 
@@ -167,6 +167,7 @@ struct CgroupSource {
     identity: Identity,
     /// One poll at a time: one that hangs costs one thread and not one a tick.
     reader: Arc<Mutex<Reader>>,
+    layouts: Layouts,
 }
 
 fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
@@ -180,7 +181,12 @@ fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
     let config = spec.options::<Config>()?.checked()?;
     let identity = Identity::read(config.name.as_deref(), &config.rootfs);
     let reader = Reader::new(config.clone(), identity.clone());
-    Ok(Box::new(CgroupSource { config, identity, reader: Arc::new(Mutex::new(reader)) }))
+    Ok(Box::new(CgroupSource {
+        config,
+        identity,
+        reader: Arc::new(Mutex::new(reader)),
+        layouts: Layouts::default(),
+    }))
 }
 
 #[async_trait]
@@ -199,11 +205,13 @@ impl Source for CgroupSource {
         Some(format!("{} ({survey})", self.identity.name))
     }
 
-    async fn poll(&self, _host: &Host) -> Result<Vec<Reading>, PollError> {
+    async fn poll(&self, _host: &Host) -> Result<Readings, PollError> {
         let mut reader = Arc::clone(&self.reader).lock_owned().await;
         let polled = tokio::task::spawn_blocking(move || reader.poll()).await;
-        polled
-            .unwrap_or_else(|error| Err(PollError(format!("reading this machine failed: {error}"))))
+        let polled = polled.unwrap_or_else(|error| {
+            Err(PollError(format!("reading this machine failed: {error}")))
+        })?;
+        Ok(Readings::collect(polled, &self.layouts))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use heapster_buddy::source::{self, Reading, Source, Subject};
+use heapster_buddy::source::{self, PlainReading, Source, Subject};
 use heapster_shared::{
     entity::Labels,
     host::Host,
@@ -41,42 +41,42 @@ impl Machine {
         Self { source, host, runtime }
     }
 
-    fn poll(&self) -> Vec<Reading> {
-        self.runtime.block_on(self.source.poll(&self.host)).unwrap()
+    fn poll(&self) -> Vec<PlainReading> {
+        self.runtime.block_on(self.source.poll(&self.host)).unwrap().to_plain()
     }
 
     /// The reading of the group of this name.
-    pub(crate) fn find(&self, wanted: &str) -> Option<Reading> {
-        let is_it = |reading: &Reading| matches!(&reading.subject, Subject::SysContainer { name, .. } if name == wanted);
+    pub(crate) fn find(&self, wanted: &str) -> Option<PlainReading> {
+        let is_it = |reading: &PlainReading| matches!(&reading.subject, Subject::SysContainer { name, .. } if name == wanted);
         self.poll().into_iter().find(is_it)
     }
 
     /// The reading of the machine as a whole, which comes first.
-    pub(crate) fn node(&self) -> Reading {
+    pub(crate) fn node(&self) -> PlainReading {
         let first = self.poll().swap_remove(0);
         assert!(matches!(first.subject, Subject::Node { .. }));
         first
     }
 }
 
-fn cell(reading: &Reading, metric: MetricId) -> Cell {
+fn cell(reading: &PlainReading, metric: MetricId) -> Cell {
     let wanted = Field::plain(metric.def());
     let found = reading.values.iter().find(|(field, _)| *field == wanted);
     found.unwrap_or_else(|| panic!("no {} in {reading:?}", metric.def().name)).1
 }
 
 /// An integer of a reading.
-pub(crate) fn counter(reading: &Reading, metric: MetricId) -> i64 {
+pub(crate) fn counter(reading: &PlainReading, metric: MetricId) -> i64 {
     cell(reading, metric).as_int().unwrap()
 }
 
 /// A double of a reading.
-pub(crate) fn real(reading: &Reading, metric: MetricId) -> f64 {
+pub(crate) fn real(reading: &PlainReading, metric: MetricId) -> f64 {
     cell(reading, metric).as_real().unwrap()
 }
 
 /// The labels of a reading.
-pub(crate) fn labels(reading: &Reading) -> &Labels {
+pub(crate) fn labels(reading: &PlainReading) -> &Labels {
     match &reading.subject {
         Subject::SysContainer { labels, .. } | Subject::Node { labels } => labels,
         other => panic!("a cgroup is no {other:?}"),
@@ -86,7 +86,7 @@ pub(crate) fn labels(reading: &Reading) -> &Labels {
 /// A group and its process, watched for a while.
 pub(crate) struct Window {
     pub(crate) name: String,
-    pub(crate) last: Reading,
+    pub(crate) last: PlainReading,
     measured_cores: f64,
     true_cores: f64,
 }

@@ -12,7 +12,7 @@ use super::{
     map::{Container, Mapper},
 };
 use crate::source::{
-    Reading,
+    PlainReading,
     fetch::{FetchError, Fetcher},
     json::decode,
 };
@@ -131,7 +131,7 @@ impl Answers {
         &self,
         facts: &Facts,
         devices: &mut Devices,
-    ) -> Result<Vec<Reading>, FetchError> {
+    ) -> Result<Vec<PlainReading>, FetchError> {
         match self.api {
             Api::V2_1 => self.read_v2_1(facts, devices),
             Api::V2_0 => self.read_v2_0(facts, devices),
@@ -147,7 +147,11 @@ impl Answers {
         self.api.other_url(&self.base).unwrap_or_default()
     }
 
-    fn read_v2_1(&self, facts: &Facts, devices: &mut Devices) -> Result<Vec<Reading>, FetchError> {
+    fn read_v2_1(
+        &self,
+        facts: &Facts,
+        devices: &mut Devices,
+    ) -> Result<Vec<PlainReading>, FetchError> {
         let machine: Newest<'_> = decode(&self.other_url(), &self.other)?;
         let infos: Entries<'_, Info<'_>> = decode(&self.main_url(), &self.main)?;
         let stats = machine.0.as_ref().ok_or_else(|| no_machine(&self.other_url()))?;
@@ -161,7 +165,11 @@ impl Answers {
         Ok(mapper.finish())
     }
 
-    fn read_v2_0(&self, facts: &Facts, devices: &mut Devices) -> Result<Vec<Reading>, FetchError> {
+    fn read_v2_0(
+        &self,
+        facts: &Facts,
+        devices: &mut Devices,
+    ) -> Result<Vec<PlainReading>, FetchError> {
         let samples: Entries<'_, Newest<'_>> = decode(&self.main_url(), &self.main)?;
         let specs: Entries<'_, Spec<'_>> = decode(&self.other_url(), &self.other)?;
         let specs: Map<&str, &Spec<'_>> =
@@ -178,7 +186,11 @@ impl Answers {
         if machine { Ok(mapper.finish()) } else { Err(no_machine(&self.main_url())) }
     }
 
-    fn read_v1(&self, facts: &Facts, devices: &mut Devices) -> Result<Vec<Reading>, FetchError> {
+    fn read_v1(
+        &self,
+        facts: &Facts,
+        devices: &mut Devices,
+    ) -> Result<Vec<PlainReading>, FetchError> {
         let infos: Vec<LegacyInfo<'_>> = decode(&self.main_url(), &self.main)?;
         let mut mapper = Mapper::new(facts, devices, infos.len());
         let mut machine = false;

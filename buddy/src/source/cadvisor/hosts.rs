@@ -12,7 +12,7 @@ use super::{
     api::Api,
     facts::{Devices, Facts},
 };
-use crate::source::{Reading, Subject};
+use crate::source::{PlainReading, Subject};
 
 /// Facts are asked for again after this time, and a better version of the API is looked for.
 const FACTS_LIFE: Duration = Duration::from_secs(600);
@@ -109,7 +109,7 @@ impl HostMemory {
     }
 
     /// Notices a machine that was started anew: what was known of it, its start above all, is old.
-    pub(super) fn note(&self, readings: &[Reading]) {
+    pub(super) fn note(&self, readings: &[PlainReading]) {
         let machine = readings.iter().find(|one| matches!(one.subject, Subject::Node { .. }));
         let cpu_usage = table::CPU_USAGE.def().into();
         let cpu = machine.and_then(|machine| {

@@ -9,7 +9,7 @@ use super::{
     values::Cells,
     values::Values,
 };
-use crate::source::{PodName, Reading, Subject};
+use crate::source::{PlainReading, PodName, Subject};
 
 /// Digits of the identity of a container.
 const CONTAINER_ID_DIGITS: usize = 64;
@@ -33,7 +33,7 @@ pub(super) struct Mapper<'m> {
     facts: &'m Facts,
     devices: &'m mut Devices,
     names: Set<CompactString>,
-    readings: Vec<Reading>,
+    readings: Vec<PlainReading>,
 }
 
 impl<'m> Mapper<'m> {
@@ -43,7 +43,7 @@ impl<'m> Mapper<'m> {
     }
 
     /// The readings, the node's among them if the machine was added.
-    pub(super) fn finish(self) -> Vec<Reading> {
+    pub(super) fn finish(self) -> Vec<PlainReading> {
         self.readings
     }
 
@@ -60,7 +60,7 @@ impl<'m> Mapper<'m> {
         let host_id = self.facts.host_id.as_str();
         let labels = (!host_id.is_empty()).then_some((tag::HOST_ID, host_id));
         let start = start_time_ms(spec);
-        self.readings.push(Reading {
+        self.readings.push(PlainReading {
             subject: Subject::Node { labels: labels.into_iter().collect() },
             time_ms: stats.timestamp.0,
             start_time_ms: if start > 0 { start } else { self.facts.start_time_ms },
@@ -88,7 +88,7 @@ impl<'m> Mapper<'m> {
             },
         };
         let values = self.values(&subject, container.spec, container.stats);
-        self.readings.push(Reading {
+        self.readings.push(PlainReading {
             subject,
             time_ms: container.stats.timestamp.0,
             start_time_ms: start_time_ms(container.spec),

@@ -19,17 +19,17 @@ fn facts() -> Facts {
     Facts::new(&machine, 1_795_344_453_718)
 }
 
-fn read(api: Api, main: &str, other: &str) -> Vec<Reading> {
+fn read(api: Api, main: &str, other: &str) -> Vec<PlainReading> {
     let answers = Answers::recorded(api, main, other);
     answers.read(&facts(), &mut Devices::default()).unwrap()
 }
 
-fn v2_1(main: &str) -> Vec<Reading> {
+fn v2_1(main: &str) -> Vec<PlainReading> {
     read(Api::V2_1, main, recorded!("v2.1-machinestats.json"))
 }
 
 /// `NAME[LABELS]=VALUE` of each value, in its order.
-fn values(reading: &Reading) -> Vec<String> {
+fn values(reading: &PlainReading) -> Vec<String> {
     let line = |(field, cell): &(heapster_shared::schema::Field, heapster_shared::row::Cell)| {
         let value = cell.to_json(field.metric.value_type());
         let labels = field.labels.as_ref().map(|labels| labels.joined(","));
@@ -39,15 +39,15 @@ fn values(reading: &Reading) -> Vec<String> {
     reading.values.iter().map(line).collect()
 }
 
-fn node(readings: &[Reading]) -> &Reading {
+fn node(readings: &[PlainReading]) -> &PlainReading {
     let mut nodes = readings.iter().filter(|one| matches!(one.subject, Subject::Node { .. }));
     let node = nodes.next().unwrap();
     assert!(nodes.next().is_none(), "one node a poll");
     node
 }
 
-fn system<'r>(readings: &'r [Reading], wanted: &str) -> &'r Reading {
-    let is_wanted = |one: &&Reading| matches!(&one.subject, Subject::SysContainer { name, .. } if name == wanted);
+fn system<'r>(readings: &'r [PlainReading], wanted: &str) -> &'r PlainReading {
+    let is_wanted = |one: &&PlainReading| matches!(&one.subject, Subject::SysContainer { name, .. } if name == wanted);
     readings.iter().find(is_wanted).unwrap()
 }
 
@@ -160,7 +160,7 @@ fn v1_3_says_the_same() {
 #[test]
 fn a_container_of_a_pod() {
     let readings = v2_1(recorded!("kubernetes.json"));
-    let is_container = |one: &&Reading| matches!(one.subject, Subject::PodContainer { .. });
+    let is_container = |one: &&PlainReading| matches!(one.subject, Subject::PodContainer { .. });
     let app = readings.iter().find(is_container).unwrap();
     let Subject::PodContainer { pod, name, uid, labels } = &app.subject else { unreachable!() };
     assert_eq!((&*pod.namespace, &*pod.name, &*pod.uid), ("shop", "web-0", "0a1b"));
@@ -221,7 +221,7 @@ fn custom_metrics_get_names_that_the_protocol_knows() {
 #[test]
 fn a_pod_has_the_network_of_its_sandbox() {
     let readings = v2_1(recorded!("kubernetes.json"));
-    let is_pod = |one: &&Reading| matches!(one.subject, Subject::Pod { .. });
+    let is_pod = |one: &&PlainReading| matches!(one.subject, Subject::Pod { .. });
     let pod = readings.iter().find(is_pod).unwrap();
     let expected =
         ["network/rx=1000", "network/tx=2000", "network/rx_errors=1", "network/tx_errors=2"];
@@ -294,6 +294,7 @@ fn addresses_of_hosts() {
             port: options.port.unwrap_or(DEFAULT_PORT),
             scheme: options.scheme.unwrap_or_else(|| DEFAULT_SCHEME.to_owned()),
             fetcher: Fetcher::new(options.max_body_size).unwrap(),
+            layouts: Layouts::default(),
             hosts: Hosts::default(),
         }
     };

@@ -22,7 +22,7 @@ use super::{
     values::{Measured, Meter},
     walk::{Found, walk},
 };
-use crate::source::{PollError, Reading, Subject};
+use crate::source::{PlainReading, PollError, Subject};
 
 /// Full id of the container.
 pub(super) const CONTAINER_ID: &str = "container_id";
@@ -87,7 +87,7 @@ impl Reader {
     ///
     /// # Errors
     /// When nothing at all can be read.
-    pub(super) fn poll(&mut self) -> Result<Vec<Reading>, PollError> {
+    pub(super) fn poll(&mut self) -> Result<Vec<PlainReading>, PollError> {
         let machine = self.machine.measure(&mut self.files, &mut self.devices);
         if self.hierarchies.trees.is_empty() {
             self.hierarchies = self.config.hierarchies(&mut self.files);
@@ -105,8 +105,8 @@ impl Reader {
         }
     }
 
-    fn node(&self, measured: Measured) -> Reading {
-        Reading {
+    fn node(&self, measured: Measured) -> PlainReading {
+        PlainReading {
             subject: Subject::Node { labels: self.identity.labels.clone() },
             time_ms: measured.time_ms,
             start_time_ms: self.machine.boot_ms(),
@@ -114,7 +114,7 @@ impl Reader {
         }
     }
 
-    fn read_groups(&mut self, readings: &mut Vec<Reading>) {
+    fn read_groups(&mut self, readings: &mut Vec<PlainReading>) {
         self.groups.start_poll();
         let Self { config, hierarchies, devices, files, groups, .. } = self;
         let mut meter = Meter { trees: &hierarchies.trees, files, devices };
@@ -125,7 +125,7 @@ impl Reader {
             };
             let Some(Measured { time_ms, values }) = meter.measure(found) else { return };
             let (subject, start_time_ms) = (subject.clone(), *start_time_ms);
-            readings.push(Reading { subject, time_ms, start_time_ms, values });
+            readings.push(PlainReading { subject, time_ms, start_time_ms, values });
         });
         self.groups.end_poll();
     }

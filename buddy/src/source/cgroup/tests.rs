@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use heapster_shared::row::Cell;
 
 use super::*;
-use crate::source::Subject;
+use crate::source::{PlainReading, Subject};
 
 const PROC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/cgroup/proc");
 const MEMORY_STAT_V1: &str = include_str!("../../../testdata/cgroup/memory.stat-v1");
@@ -45,12 +45,12 @@ impl Bench {
     }
 }
 
-fn poll(source: &dyn Source) -> Result<Vec<Reading>, PollError> {
+fn poll(source: &dyn Source) -> Result<Vec<PlainReading>, PollError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(source.poll(&source.own_host().unwrap()))
+    runtime.block_on(source.poll(&source.own_host().unwrap())).map(|readings| readings.to_plain())
 }
 
-fn name(reading: &Reading) -> &str {
+fn name(reading: &PlainReading) -> &str {
     match &reading.subject {
         Subject::SysContainer { name, .. } => name,
         Subject::Node { .. } => "NODE",
@@ -58,15 +58,15 @@ fn name(reading: &Reading) -> &str {
     }
 }
 
-fn names(readings: &[Reading]) -> Vec<&str> {
+fn names(readings: &[PlainReading]) -> Vec<&str> {
     readings.iter().map(name).collect()
 }
 
-fn get<'a>(readings: &'a [Reading], wanted: &str) -> &'a Reading {
+fn get<'a>(readings: &'a [PlainReading], wanted: &str) -> &'a PlainReading {
     readings.iter().find(|reading| name(reading) == wanted).unwrap()
 }
 
-fn labels(reading: &Reading) -> String {
+fn labels(reading: &PlainReading) -> String {
     match &reading.subject {
         Subject::SysContainer { labels, .. } | Subject::Node { labels } => labels.joined(","),
         other => panic!("a cgroup is no {other:?}"),
@@ -74,7 +74,7 @@ fn labels(reading: &Reading) -> String {
 }
 
 /// `metric value` and `metric[device] value`, without filesystems, which are the real ones.
-fn values(reading: &Reading) -> Vec<String> {
+fn values(reading: &PlainReading) -> Vec<String> {
     let show = |(field, cell): &(heapster_shared::schema::Field, Cell)| {
         let device =
             field.labels.as_ref().map(|labels| format!("[{}]", labels.get("resource_id").unwrap()));
