@@ -16,7 +16,7 @@ use heapster_shared::{
     spec::{Spec, SpecError},
 };
 
-pub use readings::{Layouts, PlainReading, Reading, Readings, Recorder, Shapes};
+pub use readings::{Layouts, PlainReading, Reading, Readings, Recalled, Recorder, Shapes};
 
 /// Polls hosts, many at a time.
 #[async_trait]
@@ -131,6 +131,9 @@ macro_rules! sources {
 }
 
 sources! { cadvisor, cgroup }
+
+#[doc(hidden)]
+pub use cadvisor::bench as cadvisor_bench;
 
 /// Makes the source that a spec names.
 ///

@@ -10,9 +10,13 @@
 
 mod answer;
 mod api;
+#[doc(hidden)]
+pub mod bench;
 mod facts;
 mod hosts;
+mod known;
 mod map;
+mod quick;
 mod time;
 mod values;
 
@@ -33,7 +37,7 @@ use self::{
     hosts::{HostMemory, Hosts},
 };
 use super::{
-    Kind, Layouts, PlainReading, PollError, Readings, Source,
+    Kind, Layouts, PollError, Readings, Source,
     fetch::{FetchError, Fetcher},
 };
 
@@ -174,7 +178,7 @@ impl Cadvisor {
         &self,
         host: &Host,
         memory: &HostMemory,
-    ) -> Result<Vec<PlainReading>, FetchError> {
+    ) -> Result<Readings, FetchError> {
         let by_name = [host.name.clone()];
         let addresses = if host.addresses.is_empty() { &by_name[..] } else { &host.addresses };
         let first = memory.address() % addresses.len();
@@ -193,14 +197,10 @@ impl Cadvisor {
         Err(first_error.unwrap_or_else(|| FetchError::failed(&host.name, "no address")))
     }
 
-    async fn poll_at(
-        &self,
-        base: &str,
-        memory: &HostMemory,
-    ) -> Result<Vec<PlainReading>, FetchError> {
+    async fn poll_at(&self, base: &str, memory: &HostMemory) -> Result<Readings, FetchError> {
         let answers = self.ask(base, memory).await?;
         let facts = self.facts(answers.api(), base, memory).await?;
-        let readings = answers.read(&facts, &mut memory.devices())?;
+        let readings = answers.read(&facts, &mut memory.shapes(), &self.layouts)?;
         memory.note(&readings);
         Ok(readings)
     }
@@ -266,7 +266,6 @@ impl Source for Cadvisor {
     async fn poll(&self, host: &Host) -> Result<Readings, PollError> {
         let memory = self.hosts.of(&host.id);
         let polled = self.poll_any_address(host, &memory).await;
-        let polled = polled.map_err(|error| PollError(error.to_string()))?;
-        Ok(Readings::collect(polled, &self.layouts))
+        polled.map_err(|error| PollError(error.to_string()))
     }
 }

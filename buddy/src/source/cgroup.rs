@@ -167,7 +167,7 @@ struct CgroupSource {
     identity: Identity,
     /// One poll at a time: one that hangs costs one thread and not one a tick.
     reader: Arc<Mutex<Reader>>,
-    layouts: Layouts,
+    layouts: Arc<Layouts>,
 }
 
 fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
@@ -185,7 +185,7 @@ fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
         config,
         identity,
         reader: Arc::new(Mutex::new(reader)),
-        layouts: Layouts::default(),
+        layouts: Arc::default(),
     }))
 }
 
@@ -207,11 +207,10 @@ impl Source for CgroupSource {
 
     async fn poll(&self, _host: &Host) -> Result<Readings, PollError> {
         let mut reader = Arc::clone(&self.reader).lock_owned().await;
-        let polled = tokio::task::spawn_blocking(move || reader.poll()).await;
-        let polled = polled.unwrap_or_else(|error| {
-            Err(PollError(format!("reading this machine failed: {error}")))
-        })?;
-        Ok(Readings::collect(polled, &self.layouts))
+        let layouts = Arc::clone(&self.layouts);
+        let polled = tokio::task::spawn_blocking(move || reader.poll(&layouts)).await;
+        polled
+            .unwrap_or_else(|error| Err(PollError(format!("reading this machine failed: {error}"))))
     }
 }
 

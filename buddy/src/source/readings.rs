@@ -6,6 +6,7 @@
 //! the same `Arc` says that nothing has changed.
 
 mod recorder;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,8 @@ use heapster_shared::{
 };
 
 use super::Subject;
-pub use recorder::{Recorder, Shapes};
+pub use recorder::{Recalled, Recorder};
+pub use shapes::Shapes;
 
 /// What one poll of a host gave.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +65,11 @@ impl Readings {
             readings.push(Arc::new(subject), layout, (time_ms, start_time_ms), &cells);
         }
         readings
+    }
+
+    /// No readings yet, with room for some.
+    fn with_room(readings: usize, cells: usize) -> Self {
+        Self { readings: Vec::with_capacity(readings), cells: Vec::with_capacity(cells) }
     }
 
     /// Each reading by itself.

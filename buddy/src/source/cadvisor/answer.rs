@@ -38,7 +38,7 @@ pub(super) struct LegacyInfo<'a> {
 }
 
 /// What a container is.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, Hash)]
 pub(super) struct Spec<'a> {
     pub(super) creation_time: Option<Timestamp>,
     #[serde(borrow)]
@@ -59,7 +59,7 @@ pub(super) struct Spec<'a> {
 }
 
 /// Those labels of a container that say whose it is.
-#[derive(Deserialize)]
+#[derive(Deserialize, Hash)]
 pub(super) struct ContainerLabels<'a> {
     #[serde(borrow, rename = "io.kubernetes.pod.name")]
     pub(super) pod_name: Option<Text<'a>>,
@@ -76,20 +76,20 @@ pub(super) struct ContainerLabels<'a> {
 }
 
 /// `limit` is the weight of the control group (1024 a core), not a limit.
-#[derive(Deserialize)]
+#[derive(Deserialize, Hash)]
 pub(super) struct CpuSpec {
     pub(super) limit: Option<u64>,
     pub(super) quota: Option<u64>,
     pub(super) period: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Hash)]
 pub(super) struct MemorySpec {
     pub(super) limit: Option<u64>,
 }
 
 /// A metric that the container itself exposes.
-#[derive(Deserialize)]
+#[derive(Deserialize, Hash)]
 pub(super) struct CustomSpec<'a> {
     #[serde(borrow)]
     pub(super) name: Text<'a>,
@@ -104,7 +104,7 @@ pub(super) struct CustomSpec<'a> {
 }
 
 /// What a container does. The `has_` flags are of v2.0, which gives zeros for what it lacks.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct Stats<'a> {
     pub(super) timestamp: Timestamp,
     pub(super) has_cpu: Option<bool>,
@@ -126,17 +126,17 @@ pub(super) struct Stats<'a> {
     pub(super) custom_metrics: Option<Entries<'a, Option<Vec<CustomValue<'a>>>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct Cpu {
     pub(super) usage: Option<CpuUsage>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct CpuUsage {
     pub(super) total: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct Memory {
     pub(super) usage: Option<u64>,
     pub(super) cache: Option<u64>,
@@ -146,14 +146,14 @@ pub(super) struct Memory {
     pub(super) hierarchical_data: Option<Faults>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct Faults {
     pub(super) pgfault: Option<u64>,
     pub(super) pgmajfault: Option<u64>,
 }
 
 /// v1 repeats the first interface at the top; the oldest versions have nothing else.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct Network<'a> {
     #[serde(borrow)]
     pub(super) interfaces: Option<Vec<Interface<'a>>>,
@@ -163,7 +163,7 @@ pub(super) struct Network<'a> {
     pub(super) tx_errors: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct Interface<'a> {
     #[serde(borrow, default)]
     pub(super) name: Text<'a>,
@@ -173,7 +173,7 @@ pub(super) struct Interface<'a> {
     pub(super) tx_errors: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct Filesystem<'a> {
     #[serde(borrow, default)]
     pub(super) device: Text<'a>,
@@ -189,19 +189,19 @@ pub(super) struct Filesystem<'a> {
     pub(super) inline: Option<Sectors>,
 }
 
-#[derive(Deserialize, Clone, Copy)]
+#[derive(Deserialize, Clone, Copy, Default, PartialEq, Debug)]
 pub(super) struct Sectors {
     pub(super) sectors_read: Option<u64>,
     pub(super) sectors_written: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct DiskIo<'a> {
     #[serde(borrow)]
     pub(super) io_service_bytes: Option<Vec<Disk<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct Disk<'a> {
     #[serde(borrow, default)]
     pub(super) device: Text<'a>,
@@ -212,7 +212,7 @@ pub(super) struct Disk<'a> {
     pub(super) stats: Option<DiskStats>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default, PartialEq, Debug)]
 pub(super) struct DiskStats {
     #[serde(rename = "Read")]
     pub(super) read: Option<u64>,
@@ -220,7 +220,7 @@ pub(super) struct DiskStats {
     pub(super) write: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq, Debug)]
 pub(super) struct Accelerator<'a> {
     #[serde(borrow, default)]
     pub(super) make: Text<'a>,
@@ -234,7 +234,7 @@ pub(super) struct Accelerator<'a> {
 }
 
 /// Zeros are left out by cAdvisor.
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq, Debug)]
 pub(super) struct CustomValue<'a> {
     #[serde(borrow, default)]
     pub(super) label: Text<'a>,

@@ -8,11 +8,13 @@ use heapster_shared::Map;
 
 use super::{
     answer::{Entries, Info, LegacyInfo, Machine, Newest, Spec},
-    facts::{Devices, Facts},
-    map::{Container, Mapper},
+    facts::Facts,
+    known::Known,
+    map::{Container, MACHINE, Mapper},
+    quick,
 };
 use crate::source::{
-    PlainReading,
+    Layouts, Readings, Recorder, Shapes,
     fetch::{FetchError, Fetcher},
     json::decode,
 };
@@ -106,16 +108,15 @@ async fn root_start(fetcher: &Fetcher, base: &str) -> Result<i64, FetchError> {
     let url = Api::V2_1.url(base, "spec/?type=name");
     let body = fetcher.get(&url).await?;
     let specs: Entries<'_, Spec<'_>> = decode(&url, &body)?;
-    let root = specs.0.iter().find(|(path, _)| **path == *"/");
+    let root = specs.0.iter().find(|(path, _)| **path == *MACHINE);
     let created = root.and_then(|(_, spec)| spec.creation_time);
     Ok(created.and_then(super::time::Timestamp::known).unwrap_or(0))
 }
 
 impl Answers {
-    /// Answers as they were recorded.
-    #[cfg(test)]
-    pub(super) fn recorded(api: Api, main: &str, other: &str) -> Self {
-        Self { api, base: "http://h".to_owned(), main: main.to_owned(), other: other.to_owned() }
+    /// Answers that are there already.
+    pub(super) fn given(api: Api, main: String, other: String) -> Self {
+        Self { api, base: "http://h".to_owned(), main, other }
     }
 
     /// The version that they are of.
@@ -130,13 +131,18 @@ impl Answers {
     pub(super) fn read(
         &self,
         facts: &Facts,
-        devices: &mut Devices,
-    ) -> Result<Vec<PlainReading>, FetchError> {
-        match self.api {
-            Api::V2_1 => self.read_v2_1(facts, devices),
-            Api::V2_0 => self.read_v2_0(facts, devices),
-            Api::V1_3 | Api::V1_2 => self.read_v1(facts, devices),
+        shapes: &mut Shapes<Known>,
+        layouts: &Layouts,
+    ) -> Result<Readings, FetchError> {
+        if self.api == Api::V2_1 {
+            return self.read_v2_1(facts, shapes, layouts);
         }
+        let mut mapper = Mapper::new(facts, Recorder::new(shapes, layouts));
+        let machine = match self.api {
+            Api::V2_1 | Api::V2_0 => self.read_v2_0(&mut mapper)?,
+            Api::V1_3 | Api::V1_2 => self.read_v1(&mut mapper)?,
+        };
+        if machine { Ok(mapper.finish()) } else { Err(no_machine(&self.main_url())) }
     }
 
     fn main_url(&self) -> String {
@@ -150,58 +156,78 @@ impl Answers {
     fn read_v2_1(
         &self,
         facts: &Facts,
-        devices: &mut Devices,
-    ) -> Result<Vec<PlainReading>, FetchError> {
-        let machine: Newest<'_> = decode(&self.other_url(), &self.other)?;
-        let infos: Entries<'_, Info<'_>> = decode(&self.main_url(), &self.main)?;
+        shapes: &mut Shapes<Known>,
+        layouts: &Layouts,
+    ) -> Result<Readings, FetchError> {
+        let machine = match quick::machine_stats(&self.other) {
+            Some(machine) => machine,
+            None => decode(&self.other_url(), &self.other)?,
+        };
         let stats = machine.0.as_ref().ok_or_else(|| no_machine(&self.other_url()))?;
-        let mut mapper = Mapper::new(facts, devices, infos.0.len() + 1);
+        let mut mapper = Mapper::new(facts, Recorder::new(shapes, layouts));
         mapper.add_machine(&Spec::default(), stats);
-        for (path, info) in infos.0.iter().filter(|(path, _)| **path != *"/") {
-            let Some(stats) = &info.stats.0 else { continue };
-            let aliases = info.spec.aliases.as_deref().unwrap_or_default();
-            mapper.add(&Container { path, aliases, spec: &info.spec, stats });
+        if quick::add_containers(&self.main, &mut mapper).is_some() {
+            return Ok(mapper.finish());
         }
+        let mut mapper = Mapper::new(facts, Recorder::new(shapes, layouts));
+        mapper.add_machine(&Spec::default(), stats);
+        self.add_containers_of_v2_1(&mut mapper)?;
         Ok(mapper.finish())
     }
 
-    fn read_v2_0(
-        &self,
-        facts: &Facts,
-        devices: &mut Devices,
-    ) -> Result<Vec<PlainReading>, FetchError> {
+    /// Adds the containers of v2.1, whatever their answer looks like.
+    fn add_containers_of_v2_1(&self, mapper: &mut Mapper<'_>) -> Result<(), FetchError> {
+        let infos: Entries<'_, Info<'_>> = decode(&self.main_url(), &self.main)?;
+        for (path, Info { spec, stats }) in infos.0.iter().filter(|(path, _)| **path != *MACHINE) {
+            let Some(stats) = &stats.0 else { continue };
+            let aliases = spec.aliases.as_deref().unwrap_or_default();
+            mapper.add(&Container { path, aliases, spec }, stats);
+        }
+        Ok(())
+    }
+
+    /// What the general decoder alone makes of v2.1 by a host that is new: what the quick way has to
+    /// give, too.
+    #[cfg(test)]
+    pub(super) fn read_generally(&self, facts: &Facts) -> Result<Readings, FetchError> {
+        let machine: Newest<'_> = decode(&self.other_url(), &self.other)?;
+        let stats = machine.0.as_ref().ok_or_else(|| no_machine(&self.other_url()))?;
+        let (mut shapes, layouts) = (Shapes::default(), Layouts::default());
+        let mut mapper = Mapper::new(facts, Recorder::new(&mut shapes, &layouts));
+        mapper.add_machine(&Spec::default(), stats);
+        self.add_containers_of_v2_1(&mut mapper)?;
+        Ok(mapper.finish())
+    }
+
+    /// Adds all of v2.0, and says whether the machine was there.
+    fn read_v2_0(&self, mapper: &mut Mapper<'_>) -> Result<bool, FetchError> {
         let samples: Entries<'_, Newest<'_>> = decode(&self.main_url(), &self.main)?;
         let specs: Entries<'_, Spec<'_>> = decode(&self.other_url(), &self.other)?;
         let specs: Map<&str, &Spec<'_>> =
             specs.0.iter().map(|(path, spec)| (&**path, spec)).collect();
-        let mut mapper = Mapper::new(facts, devices, samples.0.len());
         let mut machine = false;
         for (path, stats) in &samples.0 {
             // A container that came between the two answers waits for the next poll.
             let (Some(stats), Some(spec)) = (&stats.0, specs.get(&**path)) else { continue };
             let aliases = spec.aliases.as_deref().unwrap_or_default();
-            machine |= **path == *"/";
-            mapper.add(&Container { path, aliases, spec, stats });
+            machine |= **path == *MACHINE;
+            mapper.add(&Container { path, aliases, spec }, stats);
         }
-        if machine { Ok(mapper.finish()) } else { Err(no_machine(&self.main_url())) }
+        Ok(machine)
     }
 
-    fn read_v1(
-        &self,
-        facts: &Facts,
-        devices: &mut Devices,
-    ) -> Result<Vec<PlainReading>, FetchError> {
+    /// Adds all of v1, and says whether the machine was there.
+    fn read_v1(&self, mapper: &mut Mapper<'_>) -> Result<bool, FetchError> {
         let infos: Vec<LegacyInfo<'_>> = decode(&self.main_url(), &self.main)?;
-        let mut mapper = Mapper::new(facts, devices, infos.len());
         let mut machine = false;
         for info in &infos {
             let Some(stats) = &info.stats.0 else { continue };
             let aliases = info.aliases.as_deref().or(info.spec.aliases.as_deref());
             let aliases = aliases.unwrap_or_default();
-            machine |= *info.name == *"/";
-            mapper.add(&Container { path: &info.name, aliases, spec: &info.spec, stats });
+            machine |= *info.name == *MACHINE;
+            mapper.add(&Container { path: &info.name, aliases, spec: &info.spec }, stats);
         }
-        if machine { Ok(mapper.finish()) } else { Err(no_machine(&self.main_url())) }
+        Ok(machine)
     }
 }
 

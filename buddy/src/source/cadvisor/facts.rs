@@ -1,19 +1,9 @@
-//! What is known of a machine and seldom changes, and the labels of its devices.
-
-use std::sync::Arc;
+//! What is known of a machine and seldom changes, such as its capacity and the names of its disks.
 
 use compact_str::CompactString;
-use heapster_shared::{
-    Map,
-    entity::Labels,
-    schema::{Field, Metric, MetricDef},
-    tag,
-};
+use heapster_shared::Map;
 
 use super::answer::{Machine, Text};
-
-/// More devices than this are not remembered; their labels are made anew.
-const MAX_DEVICES: usize = 1024;
 
 /// The machine under a host.
 #[derive(Default, Debug)]
@@ -58,26 +48,4 @@ impl Facts {
 
 fn disk_path(name: &Text<'_>) -> CompactString {
     compact_str::format_compact!("/dev/{}", &**name)
-}
-
-/// The labels of the devices of a host, made once.
-#[derive(Default, Debug)]
-pub(super) struct Devices(Map<CompactString, Arc<Labels>>);
-
-impl Devices {
-    /// The field of a metric for this device.
-    pub(super) fn field(&mut self, metric: &'static MetricDef, device: &str) -> Field {
-        Field { metric: Metric::Known(metric), labels: Some(self.labels(device)) }
-    }
-
-    fn labels(&mut self, device: &str) -> Arc<Labels> {
-        if let Some(labels) = self.0.get(device) {
-            return Arc::clone(labels);
-        }
-        let labels = Arc::new(Labels::from_iter([(tag::RESOURCE_ID, device)]));
-        if self.0.len() < MAX_DEVICES {
-            self.0.insert(device.into(), Arc::clone(&labels));
-        }
-        labels
-    }
 }

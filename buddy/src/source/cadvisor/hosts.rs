@@ -8,11 +8,8 @@ use std::{
 use compact_str::CompactString;
 use heapster_shared::{Map, schema::table};
 
-use super::{
-    api::Api,
-    facts::{Devices, Facts},
-};
-use crate::source::{PlainReading, Subject};
+use super::{api::Api, facts::Facts, known::Known as OfContainer};
+use crate::source::{Readings, Shapes};
 
 /// Facts are asked for again after this time, and a better version of the API is looked for.
 const FACTS_LIFE: Duration = Duration::from_secs(600);
@@ -27,7 +24,7 @@ pub(super) struct Hosts(Mutex<Map<CompactString, (Arc<HostMemory>, Instant)>>);
 #[derive(Default)]
 pub(super) struct HostMemory {
     known: Mutex<Known>,
-    devices: Mutex<Devices>,
+    shapes: Mutex<Shapes<OfContainer>>,
 }
 
 #[derive(Default)]
@@ -38,7 +35,7 @@ struct Known {
     address: usize,
 }
 
-/// What a panic leaves behind is whole: nothing is changed in more than one step.
+/// What a panic leaves behind is of use: a poll that breaks off is told from a whole one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -103,18 +100,16 @@ impl HostMemory {
         facts
     }
 
-    /// The labels of its devices.
-    pub(super) fn devices(&self) -> MutexGuard<'_, Devices> {
-        lock(&self.devices)
+    /// What its containers looked like in the poll before.
+    pub(super) fn shapes(&self) -> MutexGuard<'_, Shapes<OfContainer>> {
+        lock(&self.shapes)
     }
 
     /// Notices a machine that was started anew: what was known of it, its start above all, is old.
-    pub(super) fn note(&self, readings: &[PlainReading]) {
-        let machine = readings.iter().find(|one| matches!(one.subject, Subject::Node { .. }));
-        let cpu_usage = table::CPU_USAGE.def().into();
-        let cpu = machine.and_then(|machine| {
-            let mut values = machine.values.iter();
-            values.find(|(field, _)| field.metric == cpu_usage).and_then(|(_, cell)| cell.as_int())
+    pub(super) fn note(&self, readings: &Readings) {
+        let cpu = readings.node().and_then(|(machine, cells)| {
+            let place = machine.layout.index_of(table::CPU_USAGE.def())?;
+            cells.get(place)?.as_int()
         });
         let Some(cpu) = cpu else { return };
         let mut known = lock(&self.known);

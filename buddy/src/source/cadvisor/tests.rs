@@ -3,8 +3,8 @@
 
 use heapster_shared::schema::{Kind as MetricKind, ValueType};
 
-use super::{answer::Machine, facts::Devices, *};
-use crate::source::Subject;
+use super::{answer::Machine, *};
+use crate::source::{PlainReading, Shapes, Subject};
 
 macro_rules! recorded {
     ($file:literal) => {
@@ -19,9 +19,13 @@ fn facts() -> Facts {
     Facts::new(&machine, 1_795_344_453_718)
 }
 
+fn try_read(api: Api, main: &str, other: &str) -> Result<Readings, FetchError> {
+    let answers = Answers::given(api, main.to_owned(), other.to_owned());
+    answers.read(&facts(), &mut Shapes::default(), &Layouts::default())
+}
+
 fn read(api: Api, main: &str, other: &str) -> Vec<PlainReading> {
-    let answers = Answers::recorded(api, main, other);
-    answers.read(&facts(), &mut Devices::default()).unwrap()
+    try_read(api, main, other).unwrap().to_plain()
 }
 
 fn v2_1(main: &str) -> Vec<PlainReading> {
@@ -268,8 +272,7 @@ fn no_machine_is_an_error() {
     for (api, main, other) in
         [(Api::V2_1, "{}", "null"), (Api::V2_0, "{}", "{}"), (Api::V1_3, "[]", "")]
     {
-        let answers = Answers::recorded(api, main, other);
-        let error = answers.read(&facts(), &mut Devices::default()).unwrap_err().to_string();
+        let error = try_read(api, main, other).unwrap_err().to_string();
         assert!(error.contains("no sample of the machine"), "{error}");
     }
 }
@@ -278,8 +281,8 @@ fn no_machine_is_an_error() {
 #[test]
 fn a_wrong_value_says_where() {
     let main = r#"{"/a":{"spec":{},"stats":[{"timestamp":"yesterday"}]}}"#;
-    let answers = Answers::recorded(Api::V2_1, main, "[]");
-    let error = answers.read(&facts(), &mut Devices::default()).unwrap_err().to_string();
+    let samples = recorded!("v2.1-machinestats.json");
+    let error = try_read(Api::V2_1, main, samples).unwrap_err().to_string();
     assert!(error.contains("yesterday") && error.contains("$./a.stats[0].timestamp"), "{error}");
 }
 

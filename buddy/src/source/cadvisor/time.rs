@@ -5,10 +5,15 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 
 /// Milliseconds since 1970; negative for Go's zero time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub(super) struct Timestamp(pub(super) i64);
 
 impl Timestamp {
+    /// The time that the text says, what is finer than milliseconds cut off.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        parse(text.as_bytes()).map(Self)
+    }
+
     /// A time that something really happened at; Go's zero time stands for "unknown".
     pub(super) fn known(self) -> Option<i64> {
         (self.0 > 0).then_some(self.0)
@@ -32,7 +37,7 @@ impl de::Visitor<'_> for TimestampVisitor {
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
         let invalid = || E::invalid_value(de::Unexpected::Str(text), &self);
-        parse(text.as_bytes()).map(Timestamp).ok_or_else(invalid)
+        Timestamp::parse(text).ok_or_else(invalid)
     }
 }
 

@@ -1,68 +1,79 @@
 //! From the numbers of one container to the fields of the schema.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use heapster_shared::{
     entity::Labels,
     row::Cell,
-    schema::{CustomMetric, Field, Kind, Metric, MetricId, ValueType, table},
+    schema::{Field, Metric, MetricId, ValueType, table},
 };
 
 use super::{
-    answer::{
-        Accelerator, CustomSpec, CustomValue, Disk, Filesystem, Filesystems, Interface, Network,
-        Spec, Stats,
-    },
-    facts::{Devices, Facts},
+    answer::{Accelerator, CustomValue, Disk, Filesystem, Filesystems, Interface, Network, Stats},
+    facts::Facts,
+    known::{Known, cell},
 };
+use crate::source::Recorder;
 
 /// A disk's sector as the kernel counts, whatever the disk says.
 const SECTOR_BYTES: u64 = 512;
-/// "No limit" is this or more: the greatest number of whole pages, or of all.
-const NO_LIMIT: u64 = 1 << 62;
 /// Interfaces that carry what another one of the machine carries too.
 const INNER_INTERFACES: [&str; 7] = ["veth", "docker", "br-", "cni", "cali", "flannel", "virbr"];
 
-/// The fields of a reading.
-pub(super) type Cells = Vec<(Field, Cell)>;
-
-/// Fields of one reading in the making.
-pub(super) struct Values<'m> {
-    facts: &'m Facts,
-    devices: &'m mut Devices,
-    cells: Cells,
+/// Records the fields of one reading.
+pub(super) struct Values<'v, 's> {
+    /// What is known of the machine.
+    pub(super) facts: &'v Facts,
+    /// What is known of the container.
+    pub(super) known: &'v Known,
+    /// Has begun the reading.
+    pub(super) recorder: &'v mut Recorder<'s, Known>,
 }
 
-impl<'m> Values<'m> {
-    /// No fields yet.
-    pub(super) fn new(facts: &'m Facts, devices: &'m mut Devices) -> Self {
-        Self { facts, devices, cells: Vec::with_capacity(24) }
-    }
-
-    /// The fields.
-    pub(super) fn finish(self) -> Cells {
-        self.cells
-    }
-
+impl Values<'_, '_> {
     fn plain(&mut self, metric: MetricId, value: Option<u64>) {
-        if let Some(cell) = value.and_then(cell) {
-            self.cells.push((Field::plain(metric.def()), cell));
-        }
+        self.recorder.plain(metric, cell(value));
     }
 
     fn device(&mut self, metric: MetricId, device: &str, value: Option<u64>) {
-        if let Some(cell) = value.and_then(cell) {
-            self.cells.push((self.devices.field(metric.def(), device), cell));
-        }
+        self.recorder.resource(metric, device, cell(value));
+    }
+
+    /// All of the machine.
+    pub(super) fn node(&mut self, stats: &Stats<'_>) {
+        self.usage(stats);
+        self.capacity();
+        self.network(stats);
+        self.filesystems(stats, true);
+        self.disks(stats);
+        self.disks_of_filesystems(stats);
+    }
+
+    /// All of a container of a pod; the pod has the network.
+    pub(super) fn pod_container(&mut self, stats: &Stats<'_>) {
+        self.usage(stats);
+        self.limits();
+        self.filesystems(stats, true);
+        self.disks(stats);
+        self.accelerators(stats.accelerators.as_deref().unwrap_or_default());
+        self.custom(stats);
+    }
+
+    /// All of any other container.
+    pub(super) fn sys_container(&mut self, stats: &Stats<'_>) {
+        self.usage(stats);
+        self.filesystems(stats, false);
+        self.disks(stats);
     }
 
     /// CPU and memory in use.
-    pub(super) fn usage(&mut self, spec: &Spec<'_>, stats: &Stats<'_>) {
-        if has(spec.has_cpu, stats.has_cpu) {
+    fn usage(&mut self, stats: &Stats<'_>) {
+        if has(self.known.has.cpu, stats.has_cpu) {
             let usage = stats.cpu.as_ref().and_then(|cpu| cpu.usage.as_ref());
             self.plain(table::CPU_USAGE, usage.and_then(|usage| usage.total));
         }
-        let Some(memory) = stats.memory.as_ref().filter(|_| has(spec.has_memory, stats.has_memory))
+        let Some(memory) =
+            stats.memory.as_ref().filter(|_| has(self.known.has.memory, stats.has_memory))
         else {
             return;
         };
@@ -78,7 +89,7 @@ impl<'m> Values<'m> {
     }
 
     /// What the machine has, all of which workloads may have.
-    pub(super) fn capacity(&mut self) {
+    fn capacity(&mut self) {
         #[allow(clippy::cast_precision_loss)]
         let memory = self.facts.memory_bytes.map(|bytes| bytes as f64);
         for (metric, value) in [
@@ -87,40 +98,22 @@ impl<'m> Values<'m> {
             (table::MEMORY_NODE_CAPACITY, memory),
             (table::MEMORY_NODE_ALLOCATABLE, memory),
         ] {
-            if let Some(value) = value {
-                self.cells.push((Field::plain(metric.def()), Cell::real(value)));
-            }
+            self.recorder.plain(metric, value.map_or(Cell::ABSENT, Cell::real));
         }
     }
 
-    /// Limits of a container of a pod. v2 does not tell the CPU quota, so there it is not known; the
-    /// weight is what Kubernetes made of the request, 1024 a core and 2 for none.
-    pub(super) fn limits(&mut self, spec: &Spec<'_>) {
-        if let Some(cpu) = spec.cpu.as_ref().filter(|_| spec.has_cpu != Some(false)) {
-            let request = cpu.limit.filter(|weight| *weight > 0);
-            self.plain(
-                table::CPU_REQUEST,
-                request.map(|weight| weight.saturating_mul(1000) / 1024),
-            );
-            let limit = match (cpu.quota, cpu.period) {
-                (Some(quota), Some(period)) if period > 0 && quota < NO_LIMIT => {
-                    Some(quota.saturating_mul(1000) / period)
-                }
-                (_, Some(_)) => Some(0),
-                (_, None) => None,
-            };
-            self.plain(table::CPU_LIMIT, limit);
-        }
-        if let Some(memory) = spec.memory.as_ref().filter(|_| spec.has_memory != Some(false)) {
-            let limit = memory.limit.map(|limit| if limit >= NO_LIMIT { 0 } else { limit });
-            self.plain(table::MEMORY_LIMIT, limit);
-        }
+    /// Limits of a container of a pod.
+    fn limits(&mut self) {
+        let limits = self.known.limits;
+        self.recorder.plain(table::CPU_REQUEST, limits.cpu_request);
+        self.recorder.plain(table::CPU_LIMIT, limits.cpu);
+        self.recorder.plain(table::MEMORY_LIMIT, limits.memory);
     }
 
     /// The sum over the interfaces; those that only lead to containers count where there is no other.
-    pub(super) fn network(&mut self, spec: &Spec<'_>, stats: &Stats<'_>) {
+    pub(super) fn network(&mut self, stats: &Stats<'_>) {
         let Some(network) =
-            stats.network.as_ref().filter(|_| has(spec.has_network, stats.has_network))
+            stats.network.as_ref().filter(|_| has(self.known.has.network, stats.has_network))
         else {
             return;
         };
@@ -132,8 +125,8 @@ impl<'m> Values<'m> {
     }
 
     /// Filesystems by device; the sum of v2.1 stands under `/`.
-    pub(super) fn filesystems(&mut self, spec: &Spec<'_>, stats: &Stats<'_>, with_inodes: bool) {
-        let known = has(spec.has_filesystem, stats.has_filesystem);
+    fn filesystems(&mut self, stats: &Stats<'_>, with_inodes: bool) {
+        let known = has(self.known.has.filesystem, stats.has_filesystem);
         match stats.filesystem.as_ref().filter(|_| known) {
             Some(Filesystems::Total { usage }) => self.device(table::FILESYSTEM_USAGE, "/", *usage),
             Some(Filesystems::List(list)) => {
@@ -166,8 +159,8 @@ impl<'m> Values<'m> {
     }
 
     /// Disk I/O by device.
-    pub(super) fn disks(&mut self, spec: &Spec<'_>, stats: &Stats<'_>) {
-        if !has(spec.has_diskio, stats.has_diskio) {
+    fn disks(&mut self, stats: &Stats<'_>) {
+        if !has(self.known.has.disk_io, stats.has_diskio) {
             return;
         }
         let disks = stats.diskio.as_ref().and_then(|io| io.io_service_bytes.as_deref());
@@ -178,23 +171,15 @@ impl<'m> Values<'m> {
                 continue;
             }
             let Some(counts) = &disk.stats else { continue };
-            let name = self.disk_name(disk);
+            let name = disk_name(self.facts, disk);
             self.device(table::DISK_IO_READ_BYTES, &name, counts.read);
             self.device(table::DISK_IO_WRITE_BYTES, &name, counts.write);
         }
     }
 
-    fn disk_name(&self, disk: &Disk<'_>) -> compact_str::CompactString {
-        if !disk.device.is_empty() {
-            return (&*disk.device).into();
-        }
-        let number = compact_str::format_compact!("{}:{}", disk.major, disk.minor);
-        self.facts.disks.get(&number).cloned().unwrap_or(number)
-    }
-
     /// Disk I/O of a machine whose root control group counts none: what the kernel counts for the
     /// devices of its filesystems.
-    pub(super) fn disks_of_filesystems(&mut self, stats: &Stats<'_>) {
+    fn disks_of_filesystems(&mut self, stats: &Stats<'_>) {
         let counted = stats.diskio.as_ref().and_then(|io| io.io_service_bytes.as_ref());
         let Some(Filesystems::List(list)) = &stats.filesystem else { return };
         if counted.is_some_and(|disks| !disks.is_empty()) {
@@ -218,7 +203,7 @@ impl<'m> Values<'m> {
     }
 
     /// Accelerators, such as GPUs.
-    pub(super) fn accelerators(&mut self, accelerators: &[Accelerator<'_>]) {
+    fn accelerators(&mut self, accelerators: &[Accelerator<'_>]) {
         for (index, one) in accelerators.iter().enumerate() {
             if accelerators[..index].iter().any(|other| other.id == one.id) {
                 continue;
@@ -233,47 +218,49 @@ impl<'m> Values<'m> {
                 (table::ACCELERATOR_MEMORY_USED, one.memory_used),
                 (table::ACCELERATOR_DUTY_CYCLE, one.duty_cycle),
             ] {
-                if let Some(cell) = value.and_then(cell) {
-                    let labels = Some(Arc::clone(&labels));
-                    self.cells.push((Field { metric: Metric::Known(metric.def()), labels }, cell));
-                }
+                let labels = Some(Arc::clone(&labels));
+                let field = Field { metric: Metric::Known(metric.def()), labels };
+                self.recorder.field(&field, cell(value));
             }
         }
     }
 
     /// The newest values of the metrics that the container itself exposes.
-    pub(super) fn custom(&mut self, spec: &Spec<'_>, stats: &Stats<'_>) {
+    fn custom(&mut self, stats: &Stats<'_>) {
         let Some(by_name) = &stats.custom_metrics else { return };
-        let described = spec.custom_metrics.iter().flatten();
-        for described in described.filter(|described| !described.name.is_empty()) {
-            let named = by_name.0.iter().find(|(name, _)| *name == described.name);
+        for custom in self.known.custom.iter().flat_map(|custom| custom.iter()) {
+            let named = by_name.0.iter().find(|(name, _)| **name == *custom.name);
             let values = named.and_then(|(_, values)| values.as_deref()).unwrap_or_default();
-            let metric = Arc::new(custom_metric(described));
-            let first = self.cells.len();
+            // What comes again is left out by the recorder, so the newest goes first.
             let mut order: Vec<&CustomValue<'_>> = values.iter().collect();
             order.sort_by_key(|value| std::cmp::Reverse(value.timestamp));
             for value in order {
-                let field =
-                    Field { metric: Metric::Custom(Arc::clone(&metric)), labels: labels_of(value) };
-                if self.cells[first..].iter().all(|(known, _)| *known != field) {
-                    let cell = match metric.value_type {
-                        ValueType::Int64 => Cell::int(value.int_value),
-                        ValueType::Double => Cell::real(value.float_value),
-                    };
-                    self.cells.push((field, cell));
-                }
+                let metric = Metric::Custom(Arc::clone(&custom.metric));
+                let cell = match custom.metric.value_type {
+                    ValueType::Int64 => Cell::int(value.int_value),
+                    ValueType::Double => Cell::real(value.float_value),
+                };
+                self.recorder.field(&Field { metric, labels: labels_of(value) }, cell);
             }
         }
     }
 }
 
 /// Whether neither the spec nor the sample says that there is none.
-fn has(spec: Option<bool>, stats: Option<bool>) -> bool {
-    spec != Some(false) && stats != Some(false)
+fn has(spec: bool, stats: Option<bool>) -> bool {
+    spec && stats != Some(false)
 }
 
-fn cell(value: u64) -> Option<Cell> {
-    i64::try_from(value).ok().map(Cell::int)
+/// The disk's own name, what the machine calls it, or its number.
+fn disk_name<'d>(facts: &'d Facts, disk: &'d Disk<'_>) -> Cow<'d, str> {
+    if !disk.device.is_empty() {
+        return Cow::Borrowed(&disk.device);
+    }
+    let number = compact_str::format_compact!("{}:{}", disk.major, disk.minor);
+    match facts.disks.get(&number) {
+        Some(name) => Cow::Borrowed(name),
+        None => Cow::Owned(number.into()),
+    }
 }
 
 /// Received and sent bytes, errors while receiving and while sending.
@@ -297,20 +284,6 @@ fn traffic(network: &Network<'_>) -> [Option<u64>; 4] {
         sum(|one| one.rx_errors),
         sum(|one| one.tx_errors),
     ]
-}
-
-fn custom_metric(described: &CustomSpec<'_>) -> CustomMetric {
-    let cumulative = *described.kind == *"cumulative";
-    let float = *described.format == *"float";
-    // Whoever owns the container chose it, in whatever letters.
-    let legal = |c: char| if CustomMetric::is_legal_in_names(c) { c } else { '_' };
-    let name: String = described.name.chars().map(legal).collect();
-    CustomMetric {
-        name: format!("custom/{name}").into(),
-        kind: if cumulative { Kind::Cumulative } else { Kind::Gauge },
-        value_type: if float { ValueType::Double } else { ValueType::Int64 },
-        unit: (&*described.units).into(),
-    }
 }
 
 fn labels_of(value: &CustomValue<'_>) -> Option<Arc<Labels>> {

@@ -6,9 +6,10 @@
 //! caches, so it may move later while the group lives; the first time seen counts for as long as
 //! the directory is the same one, told by its inode.
 
-use heapster_shared::{Map, Set, entity::Labels, tag};
+use std::{convert::Infallible, sync::Arc};
 
 use compact_str::{CompactString, format_compact};
+use heapster_shared::{Map, Set, entity::Labels, tag};
 
 use super::{
     Config,
@@ -22,7 +23,7 @@ use super::{
     values::{Measured, Meter},
     walk::{Found, walk},
 };
-use crate::source::{PlainReading, PollError, Subject};
+use crate::source::{Layouts, PollError, Readings, Recorder, Shapes, Subject};
 
 /// Full id of the container.
 pub(super) const CONTAINER_ID: &str = "container_id";
@@ -30,6 +31,8 @@ pub(super) const CONTAINER_ID: &str = "container_id";
 pub(super) const CONTAINER_RUNTIME: &str = "container_runtime";
 /// So much of an id stands for a container without a name, as `docker ps` shows it.
 const SHORT_ID: usize = 12;
+/// What readings of the machine as a whole are known by; groups go by their paths below it.
+const MACHINE: &str = "/";
 
 /// Reads this machine, one poll at a time.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub(super) struct Reader {
     devices: Devices,
     files: FileReader,
     groups: Groups,
+    shapes: Shapes,
 }
 
 /// The groups that the poll before found.
@@ -59,7 +63,7 @@ struct Group {
     inode: u64,
     start_time_ms: i64,
     /// `None` for groups that are not to be shown.
-    subject: Option<Subject>,
+    subject: Option<Arc<Subject>>,
     /// The poll that saw it last.
     seen: u64,
 }
@@ -78,6 +82,7 @@ impl Reader {
                 containers_only: config.containers_only,
                 poll: 0,
             },
+            shapes: Shapes::default(),
             identity,
             config,
         }
@@ -87,45 +92,45 @@ impl Reader {
     ///
     /// # Errors
     /// When nothing at all can be read.
-    pub(super) fn poll(&mut self) -> Result<Vec<PlainReading>, PollError> {
+    pub(super) fn poll(&mut self, layouts: &Layouts) -> Result<Readings, PollError> {
+        let mut shapes = std::mem::take(&mut self.shapes);
+        let polled = self.record(Recorder::new(&mut shapes, layouts));
+        self.shapes = shapes;
+        polled
+    }
+
+    fn record(&mut self, mut recorder: Recorder<'_>) -> Result<Readings, PollError> {
         let machine = self.machine.measure(&mut self.files, &mut self.devices);
         if self.hierarchies.trees.is_empty() {
             self.hierarchies = self.config.hierarchies(&mut self.files);
         }
-        let mut readings = Vec::with_capacity(self.groups.known.len() + 8);
         let (measured, error) = match machine {
             Ok(measured) => (measured, None),
             Err(error) => (Measured { time_ms: super::now_ms(), values: Vec::new() }, Some(error)),
         };
-        readings.push(self.node(measured));
-        self.read_groups(&mut readings);
+        let subject = || Arc::new(Subject::Node { labels: self.identity.labels.clone() });
+        add(&mut recorder, (MACHINE, 0), subject, &measured, self.machine.boot_ms());
+        self.read_groups(&mut recorder);
+        let readings = recorder.finish();
         match error {
             Some(error) if readings.len() == 1 => Err(self.nothing(&error)),
             _ => Ok(readings),
         }
     }
 
-    fn node(&self, measured: Measured) -> PlainReading {
-        PlainReading {
-            subject: Subject::Node { labels: self.identity.labels.clone() },
-            time_ms: measured.time_ms,
-            start_time_ms: self.machine.boot_ms(),
-            values: measured.values,
-        }
-    }
-
-    fn read_groups(&mut self, readings: &mut Vec<PlainReading>) {
+    fn read_groups(&mut self, recorder: &mut Recorder<'_>) {
         self.groups.start_poll();
         let Self { config, hierarchies, devices, files, groups, .. } = self;
         let mut meter = Meter { trees: &hierarchies.trees, files, devices };
         walk(&hierarchies.trees, config.max_depth, &mut |found| {
-            let Some(Group { subject: Some(subject), start_time_ms, .. }) = groups.get(found)
+            let Some(Group { subject: Some(subject), start_time_ms, inode, .. }) =
+                groups.get(found)
             else {
                 return;
             };
-            let Some(Measured { time_ms, values }) = meter.measure(found) else { return };
-            let (subject, start_time_ms) = (subject.clone(), *start_time_ms);
-            readings.push(PlainReading { subject, time_ms, start_time_ms, values });
+            let Some(measured) = meter.measure(found) else { return };
+            let subject = || Arc::clone(subject);
+            add(recorder, (found.path, *inode), subject, &measured, *start_time_ms);
         });
         self.groups.end_poll();
     }
@@ -150,7 +155,7 @@ impl Groups {
         let Self { known, used, poll, .. } = self;
         known.retain(|_, group| {
             let stays = group.seen == *poll;
-            if let (false, Some(Subject::SysContainer { name, .. })) = (stays, &group.subject) {
+            if let (false, Some(name)) = (stays, group.name()) {
                 used.remove(name);
             }
             stays
@@ -171,21 +176,17 @@ impl Groups {
     }
 
     fn meet(&mut self, found: &Found<'_>) -> Group {
-        if let Some(Group { subject: Some(Subject::SysContainer { name, .. }), .. }) =
-            self.known.get(found.path)
-        {
+        if let Some(name) = self.known.get(found.path).and_then(Group::name) {
             self.used.remove(name);
         }
-        let subject = self.subject(found.path);
-        if let Some(Subject::SysContainer { name, .. }) = &subject {
-            self.used.insert(name.clone());
-        }
-        Group {
+        let group = Group {
             inode: found.inode,
             start_time_ms: found.directory_time_ms,
-            subject,
+            subject: self.subject(found.path).map(Arc::new),
             seen: self.poll,
-        }
+        };
+        self.used.extend(group.name().cloned());
+        group
     }
 
     fn subject(&mut self, path: &str) -> Option<Subject> {
@@ -220,6 +221,34 @@ impl Groups {
         let free = names.into_iter().find(|name| !self.used.contains(name));
         free.unwrap_or_else(|| path.into())
     }
+}
+
+impl Group {
+    /// Its name, if it is to be shown.
+    fn name(&self) -> Option<&CompactString> {
+        match self.subject.as_deref() {
+            Some(Subject::SysContainer { name, .. }) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// Adds a reading of what is known by a path and an inode.
+fn add(
+    recorder: &mut Recorder<'_>,
+    (path, inode): (&str, u64),
+    subject: impl FnOnce() -> Arc<Subject>,
+    measured: &Measured,
+    start_time_ms: i64,
+) {
+    let Ok(begun) = recorder.begin(path, inode, || Ok::<_, Infallible>((subject(), ())));
+    if begun.is_none() {
+        return;
+    }
+    for (field, cell) in &measured.values {
+        recorder.field(field, *cell);
+    }
+    recorder.end(measured.time_ms, start_time_ms);
 }
 
 fn short_name(runtime: &str, id: &str) -> CompactString {

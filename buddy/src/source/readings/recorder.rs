@@ -1,44 +1,22 @@
 //! Records the readings of one poll, with what is remembered of the poll before.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use compact_str::CompactString;
-use hashbrown::HashTable;
 use heapster_shared::{
     entity::Level,
     row::Cell,
-    schema::{Field, Layout, Metric, MetricDef, MetricId},
+    schema::{Field, Metric, MetricDef, MetricId},
     tag,
 };
 
-use super::{Layouts, Readings};
+use super::{
+    Layouts, Readings,
+    shapes::{Shape, Shapes},
+};
 use crate::source::Subject;
 
 /// More fields than this no reading has; what comes after them is left out.
 const MOST_FIELDS: usize = 4096;
-
-/// What a host's things looked like in the poll before. `N` is what a source remembers of each
-/// thing beside, because it follows from the same part of the answer.
-#[derive(Debug)]
-pub struct Shapes<N = ()> {
-    shapes: Vec<Shape<N>>,
-    places: HashTable<u32>,
-    hasher: RandomState,
-    round: u32,
-}
-
-#[derive(Debug)]
-struct Shape<N> {
-    key: CompactString,
-    fingerprint: u64,
-    subject: Arc<Subject>,
-    layout: Option<Arc<Layout>>,
-    note: N,
-    round: u32,
-}
 
 /// Records the readings of one poll.
 ///
@@ -55,82 +33,43 @@ pub struct Recorder<'s, N = ()> {
     /// Where the next one is expected.
     next: usize,
     seen: usize,
+    /// Whether all so far is as in the poll before.
+    settled: bool,
     /// The fields so far, where they are no longer those of the layout before.
     fields: Option<Vec<Field>>,
 }
 
-impl<N> Default for Shapes<N> {
-    fn default() -> Self {
-        Self { shapes: Vec::new(), places: HashTable::new(), hasher: RandomState::new(), round: 0 }
-    }
-}
-
-impl<N> Shapes<N> {
-    /// Number of things that are remembered.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.shapes.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.shapes.is_empty()
-    }
-
-    /// Makes each thing of the next poll be looked at anew, because what one is called may hang on
-    /// the others. What turns out the same keeps its `Arc`.
-    pub fn doubt(&mut self) {
-        self.shapes.iter_mut().for_each(|shape| shape.fingerprint = !shape.fingerprint);
-    }
-
-    /// Whether a thing of this key and fingerprint was there in the poll before.
-    #[must_use]
-    pub fn knows(&self, key: &str, fingerprint: u64) -> bool {
-        self.find(key).is_some_and(|place| self.shapes[place].fingerprint == fingerprint)
-    }
-
-    fn find(&self, key: &str) -> Option<usize> {
-        let is_it = |place: &u32| self.shapes[*place as usize].key == key;
-        self.places.find(self.hasher.hash_one(key), is_it).map(|place| *place as usize)
-    }
-
-    fn insert(&mut self, shape: Shape<N>) -> usize {
-        let place = self.shapes.len();
-        let hash = self.hasher.hash_one(shape.key.as_str());
-        self.shapes.push(shape);
-        let Self { shapes, places, hasher, .. } = self;
-        let rehash = |place: &u32| hasher.hash_one(shapes[*place as usize].key.as_str());
-        places.insert_unique(hash, place as u32, rehash);
-        place
-    }
-
-    /// Forgets what was not in the newest poll.
-    fn forget(&mut self) {
-        let round = self.round;
-        self.shapes.retain(|shape| shape.round == round);
-        self.shapes.shrink_to(2 * self.shapes.len());
-        let Self { shapes, places, hasher, .. } = self;
-        places.clear();
-        for (place, shape) in shapes.iter().enumerate() {
-            let rehash = |place: &u32| hasher.hash_one(shapes[*place as usize].key.as_str());
-            places.insert_unique(hasher.hash_one(shape.key.as_str()), place as u32, rehash);
-        }
-    }
+/// What is remembered of a thing before it is read.
+#[derive(Debug)]
+pub struct Recalled<'r, N> {
+    /// What it followed from in the poll before.
+    pub fingerprint: u64,
+    /// What was noted then.
+    pub note: &'r N,
+    /// Whether the same things were read in the same order up to here, all with the fingerprints of
+    /// the poll before: what follows from those in front is the same then.
+    pub settled: bool,
 }
 
 impl<'s, N: Clone> Recorder<'s, N> {
     /// A recorder of the next poll of the host whose shapes these are.
     pub fn new(shapes: &'s mut Shapes<N>, layouts: &'s Layouts) -> Self {
+        if !shapes.whole {
+            // A host that breaks off each time, after other names each time, adds up to nothing.
+            shapes.settle(2);
+        }
         shapes.round = shapes.round.wrapping_add(1);
+        let settled = std::mem::replace(&mut shapes.whole, false);
+        let readings = Readings::with_room(shapes.len(), shapes.cells as usize);
         Self {
             shapes,
             layouts,
-            readings: Readings::default(),
+            readings,
             cells: Vec::with_capacity(32),
             place: 0,
             next: 0,
             seen: 0,
+            settled,
             fields: None,
         }
     }
@@ -142,39 +81,123 @@ impl<'s, N: Clone> Recorder<'s, N> {
     ///
     /// # Errors
     /// That of `make`.
-    pub fn begin<E>(
+    pub fn begin<S: Into<Arc<Subject>>, E>(
         &mut self,
         key: &str,
         fingerprint: u64,
-        make: impl FnOnce() -> Result<(Subject, N), E>,
+        make: impl FnOnce() -> Result<(S, N), E>,
     ) -> Result<Option<N>, E> {
-        let round = self.shapes.round;
-        let expected = self.shapes.shapes.get(self.next).is_some_and(|shape| shape.key == key);
-        let found = if expected { Some(self.next) } else { self.shapes.find(key) };
-        let place = match found {
-            Some(place) if self.shapes.shapes[place].round == round => return Ok(None),
-            Some(place) => {
-                let shape = &mut self.shapes.shapes[place];
-                if shape.fingerprint != fingerprint {
-                    let (subject, note) = make()?;
-                    shape.renew(fingerprint, subject, note);
-                }
-                shape.round = round;
-                place
-            }
+        let key = self.shapes.fingerprint(key);
+        let known = self.find(key);
+        let same = known.is_some_and(|place| self.shapes.shapes[place].fingerprint == fingerprint);
+        let place = match known.filter(|_| same) {
+            Some(place) => place,
             None => {
+                if known.is_some_and(|place| self.was_read(place)) {
+                    return Ok(None);
+                }
                 let (subject, note) = make()?;
-                let (key, subject) = (key.into(), Arc::new(subject));
-                let shape = Shape { key, fingerprint, subject, layout: None, note, round };
-                self.shapes.insert(shape)
+                self.place_anew(known, key, fingerprint, subject.into(), note)
             }
         };
+        Ok(self.start(place))
+    }
+
+    /// As [`begin`](Self::begin), for what is looked at anew whatever its fingerprint.
+    pub fn begin_anew(
+        &mut self,
+        key: &str,
+        fingerprint: u64,
+        subject: impl Into<Arc<Subject>>,
+        note: N,
+    ) -> Option<N> {
+        let key = self.shapes.fingerprint(key);
+        let known = self.find(key);
+        if known.is_some_and(|place| self.was_read(place)) {
+            return None;
+        }
+        let place = self.place_anew(known, key, fingerprint, subject.into(), note);
+        self.start(place)
+    }
+
+    /// As [`begin`](Self::begin), for what is known to be as it was; `None` where nothing is
+    /// remembered of it, too.
+    pub fn begin_same(&mut self, key: &str) -> Option<N> {
+        let place = self.find(self.shapes.fingerprint(key))?;
+        self.start(place)
+    }
+
+    /// What is remembered of the thing of this key.
+    #[must_use]
+    pub fn recall(&self, key: &str) -> Option<Recalled<'_, N>> {
+        let place = self.find(self.shapes.fingerprint(key))?;
+        let Shape { fingerprint, note, .. } = &self.shapes.shapes[place];
+        let settled = self.settled && place == self.seen;
+        Some(Recalled { fingerprint: *fingerprint, note, settled })
+    }
+
+    /// Whether this poll had the thing of this key already.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.find(self.shapes.fingerprint(key)).is_some_and(|place| self.was_read(place))
+    }
+
+    /// The things that this poll has read so far.
+    pub fn so_far(&self) -> impl Iterator<Item = (&Subject, &N)> {
+        let read = self.shapes.shapes.iter().filter(|shape| shape.round == self.shapes.round);
+        read.map(|shape| (&*shape.subject, &shape.note))
+    }
+
+    /// A fingerprint for [`begin`](Self::begin).
+    #[must_use]
+    pub fn fingerprint<T: std::hash::Hash + ?Sized>(&self, content: &T) -> u64 {
+        self.shapes.fingerprint(content)
+    }
+
+    fn find(&self, key: u64) -> Option<usize> {
+        let expected = self.shapes.shapes.get(self.next).is_some_and(|shape| shape.key == key);
+        if expected { Some(self.next) } else { self.shapes.find(key) }
+    }
+
+    fn was_read(&self, place: usize) -> bool {
+        self.shapes.shapes[place].round == self.shapes.round
+    }
+
+    /// The place of a thing that is new or changed.
+    fn place_anew(
+        &mut self,
+        known: Option<usize>,
+        key: u64,
+        fingerprint: u64,
+        subject: Arc<Subject>,
+        note: N,
+    ) -> usize {
+        self.settled = false;
+        if let Some(place) = known {
+            self.shapes.shapes[place].renew(fingerprint, subject, note);
+            return place;
+        }
+        // Of a round that is over.
+        let round = self.shapes.round.wrapping_sub(1);
+        self.shapes.insert(Shape { key, fingerprint, subject, layout: None, note, round, turn: 0 })
+    }
+
+    /// Begins the reading of the thing at this place, unless this poll had it already.
+    fn start(&mut self, place: usize) -> Option<N> {
+        let round = self.shapes.round;
+        let shape = &mut self.shapes.shapes[place];
+        if shape.round == round {
+            return None;
+        }
+        shape.round = round;
+        shape.turn = self.seen as u32;
+        self.settled &= place == self.seen;
         self.place = place;
         self.next = place + 1;
         self.seen += 1;
         self.cells.clear();
         self.fields = None;
-        Ok(Some(self.shapes.shapes[place].note.clone()))
+        Some(shape.note.clone())
     }
 
     /// A field without labels.
@@ -222,9 +245,11 @@ impl<'s, N: Clone> Recorder<'s, N> {
     /// The readings. What was not read this time is forgotten.
     #[must_use]
     pub fn finish(self) -> Readings {
-        if self.seen < self.shapes.shapes.len() {
-            self.shapes.forget();
+        if !self.settled || self.seen < self.shapes.len() {
+            self.shapes.settle(1);
         }
+        self.shapes.whole = true;
+        self.shapes.cells = self.readings.cells.len() as u32;
         self.readings
     }
 
@@ -252,22 +277,6 @@ impl<'s, N: Clone> Recorder<'s, N> {
         fields.push(field);
         self.fields = Some(fields);
         self.cells.push(cell);
-    }
-}
-
-impl<N> Shape<N> {
-    fn renew(&mut self, fingerprint: u64, subject: Subject, note: N) {
-        self.fingerprint = fingerprint;
-        self.note = note;
-        if *self.subject != subject {
-            self.subject = Arc::new(subject);
-        }
-    }
-
-    /// The first so many fields of the poll before.
-    fn measured(&self, most: usize) -> &[Field] {
-        let fields = self.layout.as_ref().map_or(&[][..], |layout| layout.measured());
-        &fields[..fields.len().min(most)]
     }
 }
 

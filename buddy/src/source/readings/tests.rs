@@ -86,3 +86,53 @@ fn the_gone_are_forgotten_and_the_doubted_made_again() {
     poll(&mut shapes, &layouts, &[("c", 3, &[])]);
     assert!(shapes.knows("c", 3));
 }
+
+/// Whether things in front of the one in hand are as they were: not behind one that came, changed or
+/// went, nor after a poll that broke off.
+#[test]
+fn settled_is_what_follows_the_same_things() {
+    let (mut shapes, layouts) = (Shapes::default(), Layouts::default());
+    let mut settled = |things: &[(&str, u64)], finish: bool| -> String {
+        let mut recorder = Recorder::new(&mut shapes, &layouts);
+        let mut seen = String::new();
+        for (name, fingerprint) in things {
+            let recalled = recorder.recall(name).map(|recalled| recalled.settled);
+            seen.push(recalled.map_or('n', |settled| if settled { 's' } else { 'd' }));
+            let make = || Ok::<_, Infallible>((subject(name), 0_u8));
+            if let Ok(Some(_)) = recorder.begin(name, *fingerprint, make) {
+                assert!(recorder.has(name));
+                recorder.end(1000, 0);
+            }
+        }
+        if finish {
+            let _ = recorder.finish();
+        }
+        seen
+    };
+    assert_eq!(settled(&[("a", 1), ("b", 1), ("c", 1)], true), "nnn");
+    assert_eq!(settled(&[("a", 1), ("b", 1), ("c", 1)], true), "sss");
+    assert_eq!(settled(&[("a", 1), ("x", 1), ("b", 1), ("c", 1)], true), "sndd");
+    assert_eq!(settled(&[("a", 1), ("x", 2), ("b", 1), ("c", 1)], true), "ssdd", "x changed");
+    assert_eq!(settled(&[("a", 1), ("b", 1), ("c", 1)], true), "sdd", "x is gone");
+    assert_eq!(settled(&[("b", 1), ("a", 1), ("c", 1)], true), "ddd");
+    assert_eq!(settled(&[("b", 1), ("a", 1), ("a", 1), ("c", 1)], true), "ssds", "a comes twice");
+    assert_eq!(settled(&[("b", 1)], false), "s");
+    assert_eq!(settled(&[("b", 1), ("a", 1), ("c", 1)], true), "ddd", "the poll broke off");
+    assert_eq!(settled(&[("b", 1), ("a", 1), ("c", 1)], true), "sss");
+}
+
+/// A host whose polls all break off, each after other names, is remembered by the newest two.
+#[test]
+fn polls_that_break_off_do_not_add_up() {
+    let (mut shapes, layouts) = (Shapes::default(), Layouts::default());
+    for poll in 0..20 {
+        let mut recorder = Recorder::new(&mut shapes, &layouts);
+        for thing in 0..10 {
+            let name = format!("{poll}/{thing}");
+            let begun = recorder.begin_anew(&name, 1, subject(&name), 0_u8);
+            assert!(begun.is_some() && recorder.begin_same(&name).is_none(), "once a poll");
+            recorder.end(1000, 0);
+        }
+    }
+    assert_eq!(shapes.len(), 20 + 10);
+}

@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, de};
 use super::{Filesystem, Stats};
 
 /// Text that is borrowed unless it has escapes. (A bare `Cow` in an option or a key is copied.)
-#[derive(Deserialize, Default, PartialEq, Eq, Debug)]
+#[derive(Deserialize, Default, PartialEq, Eq, Hash, Debug)]
 #[serde(transparent)]
-pub(in super::super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+pub(in super::super) struct Text<'a>(#[serde(borrow)] pub(in super::super) Cow<'a, str>);
 
 impl Deref for Text<'_> {
     type Target = str;
@@ -20,6 +20,7 @@ impl Deref for Text<'_> {
 }
 
 /// The entries of an object, in its order; none for `null`.
+#[derive(PartialEq, Debug)]
 pub(in super::super) struct Entries<'a, T>(pub(in super::super) Vec<(Text<'a>, T)>);
 
 impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Entries<'a, T> {
@@ -52,7 +53,7 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> de::Visitor<'de> for EntriesVisitor<'a, T
 
 /// The newest sample of a list; none for `null` or an empty list. The others are not kept, and a
 /// list of one (which is the rule) takes no allocation.
-#[derive(Default)]
+#[derive(Default, PartialEq, Debug)]
 pub(in super::super) struct Newest<'a>(pub(in super::super) Option<Stats<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Newest<'a> {
@@ -86,6 +87,7 @@ impl<'de: 'a, 'a> de::Visitor<'de> for NewestVisitor<'a> {
 }
 
 /// The filesystems of a container: a list by device, or in v2.1 for all but the machine one sum.
+#[derive(PartialEq, Debug)]
 pub(in super::super) enum Filesystems<'a> {
     /// By device.
     List(Vec<Filesystem<'a>>),

@@ -1,0 +1,45 @@
+//! A way in for the benches: reads answers as a poll of a host does, without the host.
+
+use super::{
+    answer::Machine,
+    api::{Answers, Api},
+    facts::Facts,
+    known::Known,
+};
+use crate::source::{Layouts, PollError, Readings, Shapes};
+
+/// Reads the answers of one host, and remembers what a host's memory does.
+#[derive(Debug)]
+pub struct AnswerReader {
+    facts: Facts,
+    shapes: Shapes<Known>,
+    layouts: Layouts,
+}
+
+impl AnswerReader {
+    /// A reader for a host whose answer to `/api/v2.1/machine` this is.
+    ///
+    /// # Errors
+    /// When the answer has another form.
+    pub fn new(machine: &str) -> Result<Self, PollError> {
+        let machine: Machine<'_> = serde_json::from_str(machine)
+            .map_err(|error| PollError(format!("the machine is not as expected: {error}")))?;
+        let facts = Facts::new(&machine, 0);
+        Ok(Self { facts, shapes: Shapes::default(), layouts: Layouts::default() })
+    }
+
+    /// The readings of a poll: the answers of v2.1 to `stats` and `machinestats`.
+    ///
+    /// # Errors
+    /// When an answer has another form.
+    pub fn read(&mut self, stats: String, machine_stats: String) -> Result<Readings, PollError> {
+        let answers = Answers::given(Api::V2_1, stats, machine_stats);
+        let readings = answers.read(&self.facts, &mut self.shapes, &self.layouts);
+        readings.map_err(|error| PollError(error.to_string()))
+    }
+
+    /// Forgets what the polls before said, as if the host was new.
+    pub fn forget(&mut self) {
+        self.shapes = Shapes::default();
+    }
+}

@@ -1,0 +1,330 @@
+//! Reads JSON token by token, as compact as machines write it.
+//!
+//! `None` stands for whatever is not expected: another form, a text that is no JSON, or a rare form
+//! that is not worth code here. Nothing is accepted that `serde_json` would refuse.
+
+/// Deeper than this nothing is skipped.
+const MOST_DEPTH: u32 = 64;
+/// Digits that fit into 64 bits whatever they are.
+const SAFE_DIGITS: usize = 19;
+
+/// Where reading has come to.
+#[derive(Clone)]
+pub(super) struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    /// At the beginning of a text.
+    pub(super) const fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The rest of the text.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
+    /// Goes on behind so many bytes.
+    pub(super) fn advance(&mut self, bytes: usize) -> Option<()> {
+        self.at = self.at.checked_add(bytes).filter(|at| *at <= self.text.len())?;
+        Some(())
+    }
+
+    /// Nothing but white space is left.
+    pub(super) fn end(&self) -> Option<()> {
+        let white = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        self.rest().iter().all(white).then_some(())
+    }
+
+    /// The byte that comes next.
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.take()? == byte).then_some(())
+    }
+
+    /// These bytes.
+    pub(super) fn literal(&mut self, literal: &[u8]) -> Option<()> {
+        self.rest().starts_with(literal).then(|| self.at += literal.len())
+    }
+
+    /// A string without escapes.
+    pub(super) fn string(&mut self) -> Option<&'a str> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let end = self.rest().iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+        self.at += end;
+        self.expect(b'"')?;
+        self.text.get(start..start + end)
+    }
+
+    /// An unsigned integer without sign, fraction and exponent.
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let rest = self.rest();
+        let mut value = 0_u64;
+        let mut digits = 0;
+        while let Some(digit) = rest.get(digits).map(|byte| byte.wrapping_sub(b'0')) {
+            if digit > 9 {
+                break;
+            }
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            digits += 1;
+        }
+        let leading_zero = digits > 1 && rest[0] == b'0';
+        let goes_on = matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
+        if digits == 0 || digits > SAFE_DIGITS || leading_zero || goes_on {
+            return None;
+        }
+        self.at += digits;
+        Some(value)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self) -> Option<bool> {
+        let value = self.peek()? == b't';
+        self.literal(if value { b"true" } else { b"false" })?;
+        Some(value)
+    }
+
+    /// An object; `member` is given each key and reads its value.
+    #[inline]
+    pub(super) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &'a str) -> Option<()>,
+    ) -> Option<()> {
+        self.expect(b'{')?;
+        if self.peek()? == b'}' {
+            return self.advance(1);
+        }
+        loop {
+            let key = self.string()?;
+            self.expect(b':')?;
+            member(self, key)?;
+            match self.take()? {
+                b',' => {}
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// A list; `item` reads each value.
+    #[inline]
+    pub(super) fn list(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.expect(b'[')?;
+        if self.peek()? == b']' {
+            return self.advance(1);
+        }
+        loop {
+            item(self)?;
+            match self.take()? {
+                b',' => {}
+                b']' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// Any value, as it is written.
+    pub(super) fn value(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        self.skip()?;
+        self.text.get(start..self.at)
+    }
+
+    /// Goes on behind any value.
+    pub(super) fn skip(&mut self) -> Option<()> {
+        self.skip_within(MOST_DEPTH)
+    }
+
+    fn skip_within(&mut self, depth: u32) -> Option<()> {
+        match self.peek()? {
+            b'"' => self.skip_string(),
+            b'{' => {
+                let depth = depth.checked_sub(1)?;
+                self.skip_items(b'}', |scan| {
+                    scan.skip_string()?;
+                    scan.expect(b':')?;
+                    scan.skip_within(depth)
+                })
+            }
+            b'[' => {
+                let depth = depth.checked_sub(1)?;
+                self.skip_items(b']', |scan| scan.skip_within(depth))
+            }
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            _ => self.skip_number(),
+        }
+    }
+
+    fn skip_items(
+        &mut self,
+        close: u8,
+        mut item: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
+        self.advance(1)?;
+        if self.peek()? == close {
+            return self.advance(1);
+        }
+        loop {
+            item(self)?;
+            match self.take()? {
+                b',' => {}
+                byte => return (byte == close).then_some(()),
+            }
+        }
+    }
+
+    fn skip_string(&mut self) -> Option<()> {
+        self.expect(b'"')?;
+        loop {
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            self.at += self.rest().iter().position(special)?;
+            match self.take()? {
+                b'"' => return Some(()),
+                b'\\' => self.skip_escape()?,
+                _ => return None,
+            }
+        }
+    }
+
+    fn skip_escape(&mut self) -> Option<()> {
+        match self.take()? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => {
+                let digits = self.rest().get(..4)?;
+                digits.iter().all(u8::is_ascii_hexdigit).then(|| self.at += 4)
+            }
+            _ => None,
+        }
+    }
+
+    fn skip_number(&mut self) -> Option<()> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        let first = self.peek()?;
+        let digits = self.skip_digits();
+        if digits == 0 || first == b'0' && digits > 1 {
+            return None;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            (self.skip_digits() > 0).then_some(())?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            (self.skip_digits() > 0).then_some(())?;
+        }
+        Some(())
+    }
+
+    fn skip_digits(&mut self) -> usize {
+        let rest = self.rest();
+        let digits = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+        self.at += digits;
+        digits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
+    use super::*;
+
+    fn skipped(text: &str) -> bool {
+        let mut scan = Scan::new(text);
+        scan.skip().and_then(|()| scan.end()).is_some()
+    }
+
+    /// What is skipped is JSON, and what is compact JSON is skipped.
+    #[test]
+    fn what_is_skipped_is_json() {
+        let good = [
+            "0",
+            "-0",
+            "10.25e+3",
+            "1E9",
+            "\"a\\u00e9\\n\\\"\"",
+            "[]",
+            "{}",
+            "[1,[2,{}],null]",
+            "{\"a\":true,\"\\u0041\":[false]} \n",
+            "\"é\"",
+        ];
+        let bad = [
+            "",
+            "-",
+            "01",
+            "1.",
+            ".5",
+            "1e",
+            "+1",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\u{1}\"",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a:1}",
+            "{\"a\":1,}",
+            "nul",
+            "tru",
+            "[}",
+            "{]",
+            "1x",
+            "[1]]",
+            "NaN",
+        ];
+        for text in good {
+            assert!(skipped(text) && serde_json::from_str::<IgnoredAny>(text).is_ok(), "{text}");
+        }
+        for text in bad {
+            assert!(!skipped(text) && serde_json::from_str::<IgnoredAny>(text).is_err(), "{text}");
+        }
+        assert!(!skipped(&"[".repeat(100_000)));
+    }
+
+    #[test]
+    fn numbers_that_are_no_u64_are_refused() {
+        let read = |text: &str| {
+            let mut scan = Scan::new(text);
+            scan.number().filter(|_| scan.end().is_some())
+        };
+        assert_eq!(read("0"), Some(0));
+        assert_eq!(read("9999999999999999999"), Some(9_999_999_999_999_999_999));
+        for text in ["", "-1", "01", "1.0", "1e3", "18446744073709551616", "a"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        /// On anything near JSON: what is accepted, `serde_json` accepts.
+        #[test]
+        fn accepts_nothing_that_serde_refuses(text in "[\\[\\]{}:,\"\\\\u0-9a.eE+ -]{0,12}") {
+            if skipped(&text) {
+                prop_assert!(serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{}", text);
+            }
+        }
+    }
+}
