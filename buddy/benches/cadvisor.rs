@@ -7,7 +7,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use heapster_buddy::source::cadvisor_bench::AnswerReader;
 use heapster_testkit::{
     http,
@@ -43,13 +43,22 @@ fn read_answers(criterion: &mut Criterion) {
         let bytes = polls[0].0.len() + polls[0].1.len();
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Bytes(bytes as u64));
-        group.bench_function("a poll with new numbers", |bencher| {
+        group.bench_function("new numbers", |bencher| {
             let mut reader = AnswerReader::new(&machine).unwrap();
-            let mut next = polls.iter().cycle();
-            bencher.iter(|| {
-                let (stats, machine_stats) = next.next().unwrap();
-                black_box(reader.read(stats, machine_stats).unwrap())
-            });
+            let mut next = polls.iter().cycle().cloned();
+            let answers = || next.next().unwrap();
+            let read = |(stats, machine_stats)| drop(black_box(reader.read(stats, machine_stats)));
+            bencher.iter_batched(answers, read, BatchSize::SmallInput);
+        });
+        group.bench_function("a host that is new", |bencher| {
+            let mut reader = AnswerReader::new(&machine).unwrap();
+            let mut next = polls.iter().cycle().cloned();
+            let answers = || next.next().unwrap();
+            let read = |(stats, machine_stats)| {
+                reader.forget();
+                drop(black_box(reader.read(stats, machine_stats)));
+            };
+            bencher.iter_batched(answers, read, BatchSize::SmallInput);
         });
         group.finish();
     }

@@ -124,6 +124,35 @@ fn v1_trees_give_exact_values_and_leave_out_what_they_lack() {
     assert!(container.start_time_ms > 0 && container.start_time_ms <= container.time_ms);
 }
 
+/// What did not change from poll to poll is the same `Arc`; a group that comes changes nobody else.
+#[test]
+fn the_unchanged_is_the_same() {
+    let bench = Bench::new();
+    v1(&bench);
+    let source = bench.with_proc();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let poll = || runtime.block_on(source.poll(&source.own_host().unwrap())).unwrap();
+    let first = poll();
+    bench.file("cg/cpu,cpuacct/a.slice/cpuacct.usage", "1\n");
+    let second = poll();
+    assert_eq!((first.len(), second.len()), (3, 4));
+    let third = poll();
+    let again = second.iter().filter(|(reading, _)| {
+        let name = |subject: &Subject| matches!(subject, Subject::SysContainer { name, .. } if name == "a.slice");
+        !name(&reading.subject)
+    });
+    for ((one, _), (other, _)) in first.iter().zip(again) {
+        assert!(
+            Arc::ptr_eq(&one.subject, &other.subject) && Arc::ptr_eq(&one.layout, &other.layout)
+        );
+    }
+    for ((one, _), (other, _)) in second.iter().zip(third.iter()) {
+        assert!(
+            Arc::ptr_eq(&one.subject, &other.subject) && Arc::ptr_eq(&one.layout, &other.layout)
+        );
+    }
+}
+
 #[test]
 fn v2_trees_give_exact_values() {
     let bench = Bench::new();

@@ -10,11 +10,14 @@ fn subject(name: &str) -> Subject {
     Subject::SysContainer { name: name.into(), uid: "".into(), labels: Labels::default() }
 }
 
+/// Disks, each with a value.
+type Disks<'d> = &'d [(&'d str, i64)];
+
 /// One poll: for each name its fingerprint, and resources with a value.
 fn poll(
     shapes: &mut Shapes<u8>,
     layouts: &Layouts,
-    things: &[(&str, u64, &[(&str, i64)])],
+    things: &[(&str, u64, Disks<'_>)],
 ) -> Readings {
     let mut recorder = Recorder::new(shapes, layouts);
     for (name, fingerprint, disks) in things {
@@ -52,7 +55,7 @@ fn the_unchanged_costs_its_numbers_only() {
 #[test]
 fn a_changed_field_gives_another_layout() {
     let (mut shapes, layouts) = (Shapes::default(), Layouts::default());
-    let polls: [(&[(&str, i64)], &[i64]); 6] = [
+    let polls: [(Disks<'_>, &[i64]); 6] = [
         (&[("sda", 1), ("sdb", 2)], &[1, 1, 2]),
         (&[("sda", 1), ("sda", 7), ("sdb", 2)], &[1, 1, 2]),
         (&[("sdb", 2), ("sda", 1)], &[1, 2, 1]),
