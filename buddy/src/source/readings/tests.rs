@@ -14,11 +14,7 @@ fn subject(name: &str) -> Subject {
 type Disks<'d> = &'d [(&'d str, i64)];
 
 /// One poll: for each name its fingerprint, and resources with a value.
-fn poll(
-    shapes: &mut Shapes<u8>,
-    layouts: &Layouts,
-    things: &[(&str, u64, Disks<'_>)],
-) -> Readings {
+fn poll(shapes: &mut Shapes<u8>, layouts: &Layouts, things: &[(&str, u64, Disks<'_>)]) -> Readings {
     let mut recorder = Recorder::new(shapes, layouts);
     for (name, fingerprint, disks) in things {
         let make = || Ok::<_, Infallible>((subject(name), *fingerprint as u8));
