@@ -11,7 +11,7 @@ use crate::source::Reading;
 const NONE_REFUSED: i64 = i64::MAX;
 
 /// The newest sample, and what follows from it and the one before.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Run {
     /// `None` where there is no sample.
     plan: Option<Arc<Plan>>,
@@ -22,19 +22,6 @@ pub(super) struct Run {
     time_ms: i64,
     interval_ms: u32,
     clock: Clock,
-}
-
-impl Default for Run {
-    fn default() -> Self {
-        Self {
-            plan: None,
-            lost_from: None,
-            cells: Box::default(),
-            time_ms: 0,
-            interval_ms: 0,
-            clock: Clock::default(),
-        }
-    }
 }
 
 /// A sample as others see it.

@@ -2,6 +2,7 @@
 
 mod histories;
 mod reference;
+mod rows;
 
 use std::sync::Arc;
 

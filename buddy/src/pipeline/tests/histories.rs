@@ -10,7 +10,10 @@ use heapster_shared::{
 };
 use proptest::prelude::*;
 
-use super::reference::{PlainRow, Reference};
+use super::{
+    reference::Reference,
+    rows::{PlainRow, plain_rows},
+};
 use crate::{
     pipeline::{HostPipeline, Plans},
     source::{Layouts, PlainReading, PodName, Readings, Subject},
@@ -253,18 +256,18 @@ impl Remembering {
     }
 }
 
-fn plain_rows(blocks: &[Block]) -> Vec<PlainRow> {
-    let mut rows: Vec<_> = blocks.iter().flat_map(Block::rows).map(PlainRow::of).collect();
-    rows.sort_by(|a, b| a.name.cmp(&b.name));
-    rows
-}
-
-/// An entity keeps its number for as long as it is there, and no two have one number.
-fn check_ids(known: &mut BTreeMap<EntityId, String>, blocks: &[Block]) {
+/// An entity keeps its number for as long as it is there, and no two have one number. All that one
+/// poll gives refers to the same value of it, its parts too.
+fn check_entities(known: &mut BTreeMap<EntityId, String>, blocks: &[Block]) {
+    let mut values = BTreeMap::new();
     for row in blocks.iter().flat_map(Block::rows) {
         let name = PlainRow::of(row).name;
         let id = row.head.entity.id;
         assert_eq!(known.entry(id).or_insert_with(|| name.clone()), &name, "{id:?}");
+        for entity in row.head.entity.lineage() {
+            let value = *values.entry(entity.id).or_insert(entity);
+            assert!(std::ptr::eq(value, entity), "{name} refers to an earlier {}", entity.name);
+        }
     }
 }
 
@@ -296,7 +299,7 @@ proptest! {
             let blocks = pipeline.advance(&mut plans, &host, &readings);
             prop_assert_eq!(plain_rows(&blocks), expected);
             prop_assert_eq!(pipeline.entity_count(), reference.entity_count());
-            check_ids(&mut ids, &blocks);
+            check_entities(&mut ids, &blocks);
             plans.prune();
         }
         let gone = pipeline.advance(&mut plans, &host, &Readings::default());

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use heapster_shared::{
     host::Host,
-    row::{Cell, Row, rate},
+    row::{Cell, rate},
     schema::{Field, Kind, Metric, MetricDef, MetricId, ValueType, table},
 };
 
+use super::rows::{PlainRow, field_name};
 use crate::source::{PlainReading, Subject};
 
 const SUMMED: &str = "cpu/usage_rate cpu/request cpu/limit memory/request memory/limit memory/usage \
@@ -18,39 +19,6 @@ const REQUESTED: [&str; 4] = ["cpu/request", "cpu/limit", "memory/request", "mem
 
 /// Values by field, as its name and labels.
 type Values = Vec<(Field, Cell)>;
-
-/// A row without anything that only tells how it is kept.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct PlainRow {
-    pub(super) name: String,
-    pub(super) identity: (String, i64),
-    pub(super) labels: String,
-    pub(super) times: (i64, u32),
-    pub(super) cells: BTreeMap<String, Cell>,
-    pub(super) increases: BTreeMap<String, Cell>,
-}
-
-impl PlainRow {
-    pub(super) fn of(row: Row<'_>) -> Self {
-        let entity = &row.head.entity;
-        let names: Vec<&str> = entity.lineage().map(|entity| entity.name.as_str()).collect();
-        let measured = row.layout.measured();
-        let counters = row.layout.counters().iter().map(|at| field_name(&measured[*at]));
-        Self {
-            name: names.join("<"),
-            identity: (entity.uid.to_string(), entity.start_time_ms),
-            labels: entity.labels.joined(","),
-            times: (row.head.time_ms, row.head.interval_ms),
-            cells: row.layout.fields().iter().map(field_name).zip(row.cells.to_vec()).collect(),
-            increases: counters.zip(row.increases.to_vec()).collect(),
-        }
-    }
-}
-
-fn field_name(field: &Field) -> String {
-    let labels = field.labels.as_ref().map(|labels| labels.joined(","));
-    format!("{} {}", field.metric.name(), labels.unwrap_or_default())
-}
 
 #[derive(Default)]
 pub(super) struct Reference {
