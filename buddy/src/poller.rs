@@ -9,6 +9,7 @@
 mod ask;
 mod round;
 mod schedule;
+mod slot;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,6 @@ use heapster_shared::{
     Map,
     host::{Host, HostState},
     row::RowBatch,
-    schema::LayoutCache,
     tick::{Resolution, Tick},
 };
 use tokio::{
@@ -31,12 +31,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{discovery::Listing, pipeline::HostPipeline, source::Source};
+use crate::{discovery::Listing, pipeline::Plans, source::Source};
 use ask::{Answer, Ask, Failure, Lanes};
 use round::Round;
 pub use round::RoundEnd;
 pub use schedule::Clock;
 use schedule::Schedule;
+use slot::Slot;
 
 /// What never changes while the poller runs.
 #[derive(Clone, Debug)]
@@ -88,21 +89,13 @@ pub struct Poller {
     inputs: PollerInputs,
     outputs: PollerOutputs,
     lanes: Lanes,
-    layouts: LayoutCache,
+    plans: Plans,
     hosts: Map<CompactString, Slot>,
+    /// It is known which hosts there are.
+    is_listed: bool,
     polls: JoinSet<Answer>,
-    asked: Map<Id, (CompactString, Tick)>,
+    asked: Map<Id, (Arc<Host>, Tick)>,
     rounds: Vec<Round>,
-}
-
-/// A host, and what is remembered of it.
-struct Slot {
-    host: Arc<Host>,
-    pipeline: HostPipeline,
-    state: Option<HostState>,
-    busy: bool,
-    /// Removed while it was busy.
-    gone: bool,
 }
 
 impl Poller {
@@ -123,8 +116,9 @@ impl Poller {
             inputs,
             outputs,
             lanes,
-            layouts: LayoutCache::default(),
+            plans: Plans::default(),
             hosts: Map::default(),
+            is_listed: false,
             polls: JoinSet::new(),
             asked: Map::default(),
             rounds: Vec::new(),
@@ -141,7 +135,7 @@ impl Poller {
             let results = tokio::select! {
                 () = &mut stopped => return,
                 Some(done) = self.polls.join_next_with_id() => self.finish(done),
-                tick = self.schedule.next(resolution) => self.start_round(tick, resolution),
+                tick = self.schedule.next(resolution), if self.is_listed => self.start_round(tick, resolution),
                 Ok(()) = self.inputs.listing.changed() => self.take_hosts(),
                 Ok(()) = self.inputs.assignment.changed() => self.take_hosts(),
                 Ok(()) = self.inputs.resolution.changed() => continue,
@@ -158,16 +152,19 @@ impl Poller {
     /// Takes over which hosts there are. What is remembered of a host that stays is kept.
     fn take_hosts(&mut self) -> Vec<Polled> {
         let assigned = self.inputs.assignment.borrow_and_update().clone();
-        let listed = Arc::clone(&self.inputs.listing.borrow_and_update().hosts);
-        let hosts = assigned.unwrap_or(listed);
+        let listing = self.inputs.listing.borrow_and_update();
+        self.is_listed = assigned.is_some() || is_listed(&listing);
+        let hosts = assigned.unwrap_or_else(|| Arc::clone(&listing.hosts));
+        drop(listing);
         for slot in self.hosts.values_mut() {
             slot.gone = true;
         }
         for host in hosts.iter() {
-            let slot = self.hosts.entry(host.id.clone()).or_insert_with(|| Slot::new(host));
-            slot.gone = false;
-            if *slot.host != *host {
-                slot.host = Arc::new(host.clone());
+            match self.hosts.get_mut(&host.id) {
+                Some(slot) => slot.stay(host, &self.sources),
+                None => {
+                    self.hosts.insert(host.id.clone(), Slot::new(host, &self.sources));
+                }
             }
         }
         self.hosts.retain(|_, slot| !slot.gone || slot.busy);
@@ -183,20 +180,20 @@ impl Poller {
         for (id, slot) in self.hosts.iter_mut().filter(|(_, slot)| !slot.gone) {
             if slot.busy {
                 round.late += 1;
-                slot.failed(tick, &Failure::busy());
+                slot.failed(tick, Failure::busy());
                 continue;
             }
             slot.busy = true;
             round.outstanding += 1;
             let ask = Ask {
                 host: Arc::clone(&slot.host),
-                sources: Arc::clone(&self.sources),
-                lane: self.lanes.lane(slot.state.as_ref().is_none_or(|state| state.ok)),
+                sources: Arc::clone(&slot.sources),
+                lane: self.lanes.lane(slot.works()),
                 offset: schedule::offset(id, spread),
                 timeout,
             };
             let task = self.polls.spawn(ask.run());
-            self.asked.insert(task.id(), (id.clone(), tick));
+            self.asked.insert(task.id(), (Arc::clone(&slot.host), tick));
         }
         let is_over = round.outstanding == 0;
         self.rounds.push(round);
@@ -209,9 +206,9 @@ impl Poller {
             Ok((task, answer)) => (task, answer),
             Err(error) => (error.id(), Answer::panicked()),
         };
-        let Some((id, tick)) = self.asked.remove(&task) else { return Vec::new() };
+        let Some((host, tick)) = self.asked.remove(&task) else { return Vec::new() };
         let mut results = Vec::new();
-        if let Some(batch) = self.take_answer(&id, tick, answer) {
+        if let Some(batch) = self.take_answer(&host.id, tick, answer) {
             results.push(Polled::Rows(batch));
         }
         let round = self.rounds.iter_mut().find(|round| round.tick == tick);
@@ -233,12 +230,12 @@ impl Poller {
             Ok(readings) => readings,
             Err(failure) => {
                 round.count_failure(&failure);
-                slot.failed(tick, &failure);
+                slot.failed(tick, failure);
                 return None;
             }
         };
         slot.answered(tick, answer.source, answer.took);
-        let blocks = slot.pipeline.advance(&mut self.layouts, &slot.host, &readings);
+        let blocks = slot.pipeline.advance(&mut self.plans, &slot.host, &readings);
         let batch = RowBatch { cluster: Arc::clone(&self.config.cluster), tick, blocks };
         round.count_rows(&batch);
         (batch.row_count() > 0).then_some(batch)
@@ -248,46 +245,20 @@ impl Poller {
         let place = self.rounds.iter().position(|round| round.tick == tick)?;
         let round = self.rounds.remove(place);
         round.log();
-        self.layouts.prune();
+        self.plans.prune();
         let states = self.hosts.values().filter_map(|slot| slot.state.clone()).collect();
         self.outputs.states.send_replace(Arc::new(states));
         Some(Polled::RoundEnd(round.end()))
     }
 }
 
-impl Slot {
-    fn new(host: &Host) -> Self {
-        let host = Arc::new(host.clone());
-        Self { host, pipeline: HostPipeline::default(), state: None, busy: false, gone: false }
-    }
-
-    fn answered(&mut self, tick: Tick, source: &'static str, took: Duration) {
-        if self.state.as_ref().is_some_and(|state| !state.ok) {
-            tracing::info!(host = %self.host.name, source, "host answers again");
-        }
-        self.state = Some(HostState {
-            host_id: self.host.id.clone(),
-            ok: true,
-            error: String::new(),
-            latency_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
-            tick_unix_ms: tick.0,
-            source: source.into(),
-        });
-    }
-
-    fn failed(&mut self, tick: Tick, failure: &Failure) {
-        if self.state.as_ref().is_none_or(|state| state.ok) {
-            tracing::warn!(host = %self.host.name, error = %failure.error, "host gives no rows");
-        }
-        self.state = Some(HostState {
-            host_id: self.host.id.clone(),
-            ok: false,
-            error: failure.error.clone(),
-            latency_ms: u32::try_from(failure.took.as_millis()).unwrap_or(u32::MAX),
-            tick_unix_ms: tick.0,
-            source: failure.source.into(),
-        });
-    }
+/// Whether it is known which hosts there are. As long as no discovery has given its first list, an
+/// empty listing says nothing; after that it says that there are none.
+fn is_listed(listing: &Listing) -> bool {
+    let mut states = listing.states.iter();
+    !listing.hosts.is_empty()
+        || listing.states.is_empty()
+        || states.any(|state| state.listed_unix_ms != 0)
 }
 
 fn default_timeout(resolution: Resolution) -> Duration {

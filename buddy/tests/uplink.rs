@@ -12,7 +12,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use heapster_buddy::{
     discovery::Listing,
-    pipeline::HostPipeline,
+    pipeline::{HostPipeline, Plans},
     poller::{Polled, RoundEnd},
     source::{Layouts, PlainReading, Readings, Subject},
     uplink::{Identity, Refused, Remains, Uplink, UplinkConfig, UplinkPorts},
@@ -22,7 +22,7 @@ use heapster_shared::{
     entity::Labels,
     host::{DiscoveryState, Host, HostState},
     row::{Cell, RowBatch},
-    schema::{Field, LayoutCache, table},
+    schema::{Field, table},
     tick::{Resolution, Tick},
 };
 use tokio::{
@@ -48,7 +48,7 @@ struct Buddy {
     writer: JoinHandle<()>,
     remains: Remains,
     pipeline: HostPipeline,
-    layouts: LayoutCache,
+    plans: Plans,
 }
 
 impl Buddy {
@@ -92,7 +92,7 @@ impl Buddy {
             writer,
             remains,
             pipeline: HostPipeline::default(),
-            layouts: LayoutCache::default(),
+            plans: Plans::default(),
         }
     }
 
@@ -113,7 +113,7 @@ impl Buddy {
             ],
         });
         let readings = Readings::collect(readings.collect(), &Layouts::default());
-        let blocks = self.pipeline.advance(&mut self.layouts, &Host::named("a"), &readings);
+        let blocks = self.pipeline.advance(&mut self.plans, &Arc::new(Host::named("a")), &readings);
         let batch = RowBatch { cluster: "lab".into(), tick, blocks };
         self.polled.send(Polled::Rows(batch)).await.unwrap();
         let end = RoundEnd { tick, ok: 1, failed: 0, late: 0 };

@@ -8,7 +8,7 @@ pub use cell::Cell;
 
 use crate::{
     entity::Entity,
-    schema::{Derivation, Derived, Layout, Unit, ValueType},
+    schema::{Derivation, Derived, Layout, RateUnit, Step},
     tick::Tick,
 };
 
@@ -99,14 +99,13 @@ impl Block {
         assert_eq!(measured.len(), self.layout.measured().len(), "cells of a row");
         assert_eq!(increases.len(), self.layout.counters().len(), "increases of a row");
         self.cells.extend_from_slice(measured);
-        for derived in self.layout.derived() {
-            let span = Span {
-                start_time_ms: head.entity.start_time_ms,
-                time_ms: head.time_ms,
-                interval_ms: head.interval_ms,
-            };
-            self.cells.push(derive(&self.layout, derived, span, increases));
-        }
+        let (time_ms, interval_ms) = (head.time_ms, head.interval_ms);
+        self.cells.extend(self.layout.steps().iter().map(|step| match *step {
+            Step::Rate { increase, unit } => rate_in(unit, increases[increase], interval_ms),
+            Step::Uptime => {
+                uptime(Span { start_time_ms: head.entity.start_time_ms, time_ms, interval_ms })
+            }
+        }));
         self.increases.extend_from_slice(increases);
         self.heads.push(head);
     }
@@ -223,25 +222,25 @@ pub fn derive(layout: &Layout, derived: &Derived, span: Span, increases: &[Cell]
     }
 }
 
-fn is_millicores(metric: &crate::schema::Metric) -> bool {
-    matches!(metric, crate::schema::Metric::Known(def) if def.unit == Unit::Millicores
-        && def.value_type == ValueType::Int64)
-}
-
 /// The value of a rate's metric: its counter's increase a second, or for CPU time in nanoseconds
 /// whole millicores. Absent where the increase or the interval is not known.
 #[must_use]
 pub fn rate(metric: &crate::schema::Metric, increase: Cell, interval_ms: u32) -> Cell {
+    rate_in(RateUnit::of(metric), increase, interval_ms)
+}
+
+/// The same for whoever knows the unit of the rate's metric already.
+#[must_use]
+pub fn rate_in(unit: RateUnit, increase: Cell, interval_ms: u32) -> Cell {
     let Some(increase) = increase.as_int().filter(|_| interval_ms > 0) else {
         return Cell::ABSENT;
     };
     let interval_ms = i64::from(interval_ms);
-    if is_millicores(metric) {
+    match unit {
         // 1000 * ns / (ms * 1_000_000)
-        Cell::int(increase / (interval_ms * 1000))
-    } else {
+        RateUnit::Millicores => Cell::int(increase / (interval_ms * 1000)),
         #[allow(clippy::cast_precision_loss)]
-        Cell::real(increase as f64 * 1000.0 / interval_ms as f64)
+        RateUnit::PerSecond => Cell::real(increase as f64 * 1000.0 / interval_ms as f64),
     }
 }
 
@@ -291,6 +290,11 @@ mod tests {
         let row = block.row(0);
         assert_eq!(row.get(table::CPU_USAGE_RATE.def()), Some(Cell::int(500)));
         assert_eq!(row.get(table::MEMORY_PAGE_FAULTS_RATE.def()), Some(Cell::real(2.0)));
+        let span = Span { start_time_ms: 1_000, time_ms: 16_000, interval_ms: 15_000 };
+        for derived in row.layout.derived() {
+            let alone = derive(row.layout, derived, span, row.increases);
+            assert_eq!(row.cells[derived.field], alone, "worked out alone as in its row");
+        }
         assert_eq!(row.get(table::UPTIME.def()), Some(Cell::int(15_000)));
         assert_eq!(row.samples().count(), 6);
     }

@@ -8,7 +8,8 @@ pub mod table;
 
 use std::sync::Arc;
 
-pub use layout::{Derivation, Derived, Field, Layout, LayoutCache};
+pub(crate) use layout::Step;
+pub use layout::{Derivation, Derived, Field, Layout, LayoutCache, RateUnit};
 
 use crate::entity::Level;
 

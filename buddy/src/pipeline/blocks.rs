@@ -4,58 +4,41 @@ use std::sync::Arc;
 
 use heapster_shared::{
     row::{Block, Cell, RowHead},
-    schema::{Field, Layout, LayoutCache},
+    schema::Layout,
 };
 
 /// Collects rows by layout.
-pub(super) struct Blocks<'a> {
-    layouts: &'a mut LayoutCache,
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
     blocks: Vec<Block>,
+    /// How many rows each block of the poll before had: mostly so many it has again.
+    expected: Vec<u32>,
 }
 
-impl<'a> Blocks<'a> {
-    pub(super) fn new(layouts: &'a mut LayoutCache) -> Self {
-        Self { layouts, blocks: Vec::new() }
-    }
-
-    pub(super) fn layouts(&mut self) -> &mut LayoutCache {
-        self.layouts
-    }
-
-    /// The layout of these fields; `last` where it still fits.
-    pub(super) fn layout(&mut self, last: Option<&Arc<Layout>>, fields: &[Field]) -> Arc<Layout> {
-        layout_of(self.layouts, last, fields)
-    }
-
+impl Blocks {
     pub(super) fn push(
         &mut self,
-        layout: Arc<Layout>,
+        layout: &Arc<Layout>,
         head: RowHead,
         cells: &[Cell],
         increases: &[Cell],
     ) {
-        let found = self.blocks.iter().position(|block| Arc::ptr_eq(block.layout(), &layout));
+        if self.blocks.is_empty() {
+            self.blocks.reserve_exact(self.expected.len());
+        }
+        let found = self.blocks.iter().position(|block| Arc::ptr_eq(block.layout(), layout));
         let place = found.unwrap_or_else(|| {
-            self.blocks.push(Block::new(layout));
+            let rows = self.expected.get(self.blocks.len()).map_or(0, |rows| *rows as usize);
+            self.blocks.push(Block::with_capacity(Arc::clone(layout), rows));
             self.blocks.len() - 1
         });
         self.blocks[place].push(head, cells, increases);
     }
 
-    pub(super) fn into_blocks(self) -> Vec<Block> {
-        self.blocks
-    }
-}
-
-/// The layout of these fields. An entity mostly has the fields that it had before, and to compare
-/// them is cheaper than to hash them.
-pub(super) fn layout_of(
-    layouts: &mut LayoutCache,
-    last: Option<&Arc<Layout>>,
-    fields: &[Field],
-) -> Arc<Layout> {
-    match last {
-        Some(layout) if layout.measured() == fields => Arc::clone(layout),
-        _ => layouts.layout(fields),
+    /// The blocks of this poll, and makes ready for the next.
+    pub(super) fn take(&mut self) -> Vec<Block> {
+        self.expected.clear();
+        self.expected.extend(self.blocks.iter().map(|block| block.len() as u32));
+        std::mem::take(&mut self.blocks)
     }
 }

@@ -6,68 +6,143 @@ use heapster_shared::{
     entity::{Definition, Entity, Labels, Level},
     host::Host,
     row::{Cell, rate},
-    schema::{Field, Metric, MetricId, table},
+    schema::{Field, Layout, Metric, MetricId, table},
     tag,
 };
 
-use super::{HostPipeline, Key, answer::Part, blocks::Blocks, run::Sample, sums::Sums};
+use super::{
+    Poll,
+    container::Whole,
+    identity::{Identity, is_same_start},
+    plan::{Plans, REQUESTED},
+    pod_plan::added,
+    run::{Run, Sample},
+};
+use crate::source::{Reading, Subject};
 
-impl HostPipeline {
-    /// The node's entity. A poll that says nothing of the node leaves its labels as they were.
-    pub(super) fn node_entity(&mut self, host: &Host, part: Option<&Part>) -> Arc<Entity> {
-        if let Some(part) = part {
-            self.node_labels = part.labels.clone();
+/// What a row of a node has beside what is measured of it.
+const ADDED: [MetricId; 8] = [
+    REQUESTED[0],
+    REQUESTED[1],
+    REQUESTED[2],
+    REQUESTED[3],
+    table::CPU_NODE_UTILIZATION,
+    table::CPU_NODE_RESERVATION,
+    table::MEMORY_NODE_UTILIZATION,
+    table::MEMORY_NODE_RESERVATION,
+];
+
+/// One cell a metric of [`ADDED`]; `None` for those that the row has not.
+type Added = [Option<Cell>; ADDED.len()];
+
+/// What is remembered of a node. It is never forgotten: a poll that says nothing of the node
+/// leaves its labels as they were.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    host: Option<Arc<Host>>,
+    subject: Option<Arc<Subject>>,
+    entity: Option<Arc<Entity>>,
+    start_time_ms: i64,
+    run: Run,
+    row: Option<NodeRow>,
+}
+
+/// The layout of the newest row, and what it follows from.
+#[derive(Debug)]
+struct NodeRow {
+    measured: Arc<Layout>,
+    /// A bit for each metric of [`ADDED`].
+    added: u8,
+    layout: Arc<Layout>,
+}
+
+/// Sums of what the containers of pods asked for and are limited to, one a metric of
+/// [`REQUESTED`]; `None` where no container has it.
+#[derive(Debug, Default)]
+pub(super) struct Requests([Option<Cell>; REQUESTED.len()]);
+
+impl Requests {
+    pub(super) fn add(&mut self, sample: Sample<'_>) {
+        for (request, cell) in &sample.plan.requests {
+            let sum = &mut self.0[*request];
+            *sum = Some(added(sum.unwrap_or(Cell::int(0)), sample.cells[*cell]));
         }
-        let run = self.run(Key::Node, "", part.map_or(0, |part| part.start_time_ms));
-        let start_time_ms = run.start_time_ms;
-        let labels = labels(host, &self.node_labels);
-        self.intern(Definition {
+    }
+
+    fn of(&self, id: MetricId) -> Option<Cell> {
+        self.0[REQUESTED.iter().position(|known| *known == id)?]
+    }
+}
+
+impl Node {
+    pub(super) const fn is_known(&self) -> bool {
+        self.entity.is_some()
+    }
+
+    /// Makes the entity what the host and the cluster manager say of the node now; gives it, and
+    /// whether it is another value.
+    pub(super) fn identify(
+        &mut self,
+        poll: &mut Poll<'_>,
+        host: &Arc<Host>,
+        reading: Option<&Reading>,
+    ) -> Option<(Arc<Entity>, bool)> {
+        let start_ms = reading.map_or(0, |reading| reading.start_time_ms);
+        let subject = reading.map(|reading| &reading.subject).or(self.subject.as_ref());
+        let is_same = self.host.as_ref().is_some_and(|known| Arc::ptr_eq(known, host))
+            && subject.map(Arc::as_ptr) == self.subject.as_ref().map(Arc::as_ptr)
+            && is_same_start(self.start_time_ms, start_ms);
+        if is_same {
+            return self.entity.clone().map(|entity| (entity, false));
+        }
+        self.subject = subject.cloned();
+        self.host = Some(Arc::clone(host));
+        let now = Identity::new(("", self.start_time_ms), ("", start_ms));
+        if now.is_restarted {
+            self.run = Run::default();
+        }
+        self.start_time_ms = now.start_time_ms;
+        let definition = Definition {
             parent: None,
             level: Level::Node,
             name: host.name.clone(),
-            uid: "".into(),
-            start_time_ms,
-            labels,
-        })
+            uid: now.uid,
+            start_time_ms: now.start_time_ms,
+            labels: labels(host, self.subject.as_deref()),
+        };
+        let is_new = poll.ids.renew(&mut self.entity, definition);
+        self.entity.clone().map(|entity| (entity, is_new))
     }
 
-    /// The node's row, where its sample is new.
-    pub(super) fn node(
+    /// Takes in the reading of the node, and adds its row where the sample is new.
+    pub(super) fn advance(
         &mut self,
-        blocks: &mut Blocks<'_>,
-        entity: Arc<Entity>,
-        part: Part,
-        requested: &Sums,
+        poll: &mut Poll<'_>,
+        node: Whole<'_>,
+        reading: &Reading,
+        cells: &[Cell],
     ) {
-        let Some(run) = self.runs.get_mut(&Key::Node) else { return };
-        if !run.observe(blocks.layouts(), Level::Node, part.time_ms, part.values) {
+        if !self.run.observe(poll.plans, Level::Node, reading, cells) {
             return;
         }
-        let Some(sample) = run.newest() else { return };
-        let mut fields = sample.layout.measured().to_vec();
-        let mut cells = sample.cells.clone();
-        let mut add = |field: Field, cell: Cell| {
-            if !fields.contains(&field) {
-                fields.push(field);
-                cells.push(cell);
-            }
-        };
-        for sum in requested.iter() {
-            add(sum.field.clone(), sum.value());
-        }
-        for (metric, ratio) in ratios(sample, requested) {
-            add(Field::plain(metric.def()), ratio);
-        }
-        let head = sample.head(entity);
-        let increases = sample.increases.clone();
-        let layout = blocks.layout(run.row_layout.as_ref(), &fields);
-        run.row_layout = Some(Arc::clone(&layout));
-        blocks.push(layout, head, &cells, &increases);
+        let Some(sample) = self.run.newest() else { return };
+        let added = added_cells(sample, &poll.requested);
+        let layout = row_layout(&mut self.row, poll.plans, &sample.plan.layout, &added);
+        let row = &mut poll.plans.row;
+        row.clear();
+        row.cells.extend_from_slice(sample.cells);
+        row.cells.extend(added.iter().flatten());
+        let head = sample.head(Arc::clone(node.entity));
+        poll.blocks.push(&layout, head, &row.cells, sample.increases);
     }
 }
 
 /// The labels of a node: what the host says of itself, and what the cluster manager says of it.
-fn labels(host: &Host, own: &Labels) -> Labels {
+fn labels(host: &Host, subject: Option<&Subject>) -> Labels {
+    let own = match subject {
+        Some(Subject::Node { labels }) => labels.clone(),
+        _ => Labels::default(),
+    };
     let known = own.iter().filter(|(name, value)| *name != tag::HOSTNAME || *value != host.name);
     let mut pairs: Vec<(&str, &str)> = known.collect();
     if own.get(tag::HOST_ID).is_none() && host.id != host.name {
@@ -80,56 +155,81 @@ fn labels(host: &Host, own: &Labels) -> Labels {
     pairs.into_iter().collect()
 }
 
+/// The sums and ratios that the row has beside what is measured.
+fn added_cells(sample: Sample<'_>, requested: &Requests) -> Added {
+    let mut cells = Added::default();
+    for (cell, id) in cells.iter_mut().zip(ADDED) {
+        if place(sample, id).is_none() {
+            *cell = requested.of(id).or_else(|| ratio(sample, requested, id));
+        }
+    }
+    cells
+}
+
+/// The layout of a node's row; that of the row before where it still fits.
+fn row_layout(
+    known: &mut Option<NodeRow>,
+    plans: &mut Plans,
+    measured: &Arc<Layout>,
+    cells: &Added,
+) -> Arc<Layout> {
+    let added = cells.iter().rev().fold(0, |bits, cell| bits << 1 | u8::from(cell.is_some()));
+    if let Some(row) = known
+        && Arc::ptr_eq(&row.measured, measured)
+        && row.added == added
+    {
+        return Arc::clone(&row.layout);
+    }
+    let mut fields = measured.measured().to_vec();
+    let new = ADDED.iter().zip(cells).filter(|(_, cell)| cell.is_some());
+    fields.extend(new.map(|(id, _)| Field::plain(id.def())));
+    let layout = plans.layout(&fields);
+    let measured = Arc::clone(measured);
+    *known = Some(NodeRow { measured, added, layout: Arc::clone(&layout) });
+    layout
+}
+
 /// Use and requests as parts of what may be had. Where no part is set aside, all that the node has
 /// may be had.
-fn ratios(sample: &Sample, requested: &Sums) -> Vec<(MetricId, Cell)> {
-    let value = |id: MetricId| {
-        let place = place(sample, id)?;
-        sample.cells[place].to_real(id.def().value_type)
-    };
-    let request = |id: MetricId| {
-        let sum = requested.iter().find(|sum| is(&sum.field, id));
-        value(id).or_else(|| sum?.value().to_real(id.def().value_type))
-    };
+fn ratio(sample: Sample<'_>, requested: &Requests, id: MetricId) -> Option<Cell> {
+    let value = |id: MetricId| sample.cells[place(sample, id)?].to_real(id.def().value_type);
+    let request =
+        |id: MetricId| value(id).or_else(|| requested.of(id)?.to_real(id.def().value_type));
     let of = |allocatable: MetricId, capacity: MetricId| {
         value(allocatable).or_else(|| value(capacity)).filter(|whole| *whole > 0.0)
     };
-    let cpu = of(table::CPU_NODE_ALLOCATABLE, table::CPU_NODE_CAPACITY);
-    let memory = of(table::MEMORY_NODE_ALLOCATABLE, table::MEMORY_NODE_CAPACITY);
-    let mut ratios = Vec::with_capacity(4);
-    if let Some(whole) = cpu {
-        let part = cpu_rate(sample).map_or(Cell::ABSENT, |part| Cell::real(part / whole));
-        ratios.push((table::CPU_NODE_UTILIZATION, part));
-        let reserved = request(table::CPU_REQUEST);
-        ratios.extend(reserved.map(|part| (table::CPU_NODE_RESERVATION, Cell::real(part / whole))));
-    }
-    if let Some(whole) = memory {
-        let used = value(table::MEMORY_USAGE);
-        ratios.extend(used.map(|part| (table::MEMORY_NODE_UTILIZATION, Cell::real(part / whole))));
-        let reserved = request(table::MEMORY_REQUEST);
-        let reserved = reserved.map(|part| Cell::real(part / whole));
-        ratios.extend(reserved.map(|part| (table::MEMORY_NODE_RESERVATION, part)));
-    }
-    ratios
+    let cpu = || of(table::CPU_NODE_ALLOCATABLE, table::CPU_NODE_CAPACITY);
+    let memory = || of(table::MEMORY_NODE_ALLOCATABLE, table::MEMORY_NODE_CAPACITY);
+    let ratio = match id {
+        table::CPU_NODE_UTILIZATION => {
+            let whole = cpu()?;
+            return Some(cpu_rate(sample).map_or(Cell::ABSENT, |part| Cell::real(part / whole)));
+        }
+        table::CPU_NODE_RESERVATION => request(table::CPU_REQUEST)? / cpu()?,
+        table::MEMORY_NODE_UTILIZATION => value(table::MEMORY_USAGE)? / memory()?,
+        table::MEMORY_NODE_RESERVATION => request(table::MEMORY_REQUEST)? / memory()?,
+        _ => return None,
+    };
+    Some(Cell::real(ratio))
 }
 
 /// In millicores, as measured or as it follows from the CPU time.
-fn cpu_rate(sample: &Sample) -> Option<f64> {
+fn cpu_rate(sample: Sample<'_>) -> Option<f64> {
     let def = table::CPU_USAGE_RATE.def();
     let cell = match place(sample, table::CPU_USAGE_RATE) {
         Some(measured) => sample.cells[measured],
         None => {
             let counter = place(sample, table::CPU_USAGE)?;
-            rate(&Metric::Known(def), sample.increase(counter), sample.interval_ms)
+            let counter = sample.plan.layout.counters().binary_search(&counter).ok()?;
+            rate(&Metric::Known(def), sample.increases[counter], sample.interval_ms)
         }
     };
     cell.to_real(def.value_type)
 }
 
-fn place(sample: &Sample, id: MetricId) -> Option<usize> {
-    sample.layout.measured().iter().position(|field| is(field, id))
-}
-
-fn is(field: &Field, id: MetricId) -> bool {
-    field.labels.is_none() && matches!(&field.metric, Metric::Known(def) if def.id == id)
+fn place(sample: Sample<'_>, id: MetricId) -> Option<usize> {
+    let is_it = |field: &Field| {
+        field.labels.is_none() && matches!(&field.metric, Metric::Known(def) if def.id == id)
+    };
+    sample.plan.layout.measured().iter().position(is_it)
 }

@@ -1,14 +1,20 @@
 //! Tests of the pipeline as a whole.
 
+mod histories;
+mod reference;
+mod rows;
+
+use std::sync::Arc;
+
 use heapster_shared::{
     entity::{Labels, Level},
     host::Host,
     row::{Block, Cell},
-    schema::{CustomMetric, Field, Kind, LayoutCache, Metric, MetricId, ValueType, table},
+    schema::{CustomMetric, Field, Kind, Metric, MetricId, ValueType, table},
 };
 use proptest::prelude::*;
 
-use super::HostPipeline;
+use super::{HostPipeline, Plans};
 use crate::source::{Layouts, PlainReading, PodName, Readings, Subject};
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -16,7 +22,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 #[derive(Default)]
 struct Bench {
     pipeline: HostPipeline,
-    layouts: LayoutCache,
+    plans: Plans,
 }
 
 impl Bench {
@@ -24,8 +30,8 @@ impl Bench {
         let mut host = Host::named("node-a");
         host.labels = Labels::from_iter([("zone", "b"), ("arch", "amd64")]);
         self.pipeline.advance(
-            &mut self.layouts,
-            &host,
+            &mut self.plans,
+            &Arc::new(host),
             &Readings::collect(readings, &Layouts::default()),
         )
     }
@@ -128,7 +134,7 @@ fn a_restart_gives_no_rate_and_jitter_is_none() {
         let rate = cpu_rate(&blocks, Level::SysContainer).unwrap();
         assert_eq!(rate.is_none(), restarted, "uid {uid:?}, start {start_time_ms}");
         let (before, now) = (&first[0].row(0).head.entity, &blocks[0].row(0).head.entity);
-        assert_eq!(std::sync::Arc::ptr_eq(before, now), !restarted);
+        assert_eq!(Arc::ptr_eq(before, now), !restarted);
         assert_eq!(before.id, now.id);
     }
 }
@@ -141,7 +147,7 @@ fn what_is_not_seen_is_forgotten() {
     assert_eq!(bench.pipeline.entity_count(), 2);
     bench.advance(Vec::new());
     assert_eq!(bench.pipeline.entity_count(), 1);
-    assert!(bench.pipeline.runs.len() == 1);
+    assert!(bench.pipeline.things.things.is_empty());
     let again = bench.advance(vec![system("", 0, 2_000, &[(table::CPU_USAGE, SECOND_NS)])]);
     assert_eq!(cpu_rate(&again, Level::SysContainer), Some(None));
 }
@@ -244,7 +250,7 @@ fn rows_of_one_kind_share_a_block() {
     let first = bench.advance(vec![container("a", 1, &values), container("b", 1, &values)]);
     let second = bench.advance(vec![container("a", 2, &values), container("b", 2, &values)]);
     assert_eq!(first.iter().map(Block::len).collect::<Vec<_>>(), [2, 1]);
-    assert!(std::sync::Arc::ptr_eq(first[0].layout(), second[0].layout()));
+    assert!(Arc::ptr_eq(first[0].layout(), second[0].layout()));
 }
 
 #[derive(Clone, Debug)]
@@ -273,7 +279,7 @@ proptest! {
     /// no row, and increases add up to the growth between resets, none lost and none made up.
     #[test]
     fn increases_add_up_between_resets(steps in steps()) {
-        let custom = Metric::Custom(std::sync::Arc::new(CustomMetric {
+        let custom = Metric::Custom(Arc::new(CustomMetric {
             name: "custom/jobs".into(),
             kind: Kind::Cumulative,
             value_type: ValueType::Int64,

@@ -31,6 +31,7 @@ impl Lanes {
 /// One host to ask for one tick.
 pub(super) struct Ask {
     pub(super) host: Arc<Host>,
+    /// Those of this host, in order.
     pub(super) sources: Arc<[Arc<dyn Source>]>,
     pub(super) lane: Arc<Semaphore>,
     pub(super) offset: Duration,
@@ -89,11 +90,10 @@ impl Ask {
 
     /// Each source may take its share of the time that is left.
     async fn ask(&self, deadline: Instant) -> (Result<Readings, (String, bool)>, &'static str) {
-        let sources = self.sources_of_host();
         let mut errors = Vec::new();
         let (mut late, mut kind) = (false, "");
-        for (index, source) in sources.iter().enumerate() {
-            let left = u32::try_from(sources.len() - index).unwrap_or(1);
+        for (index, source) in self.sources.iter().enumerate() {
+            let left = u32::try_from(self.sources.len() - index).unwrap_or(1);
             let now = Instant::now();
             let share = deadline.saturating_duration_since(now) / left;
             kind = source.kind();
@@ -116,21 +116,22 @@ impl Ask {
         }
         (Err((errors.join("; then "), late)), kind)
     }
+}
 
-    /// The source that named the host; else those that name none, of the kinds that the host's
-    /// endpoints ask for where there is such a one.
-    fn sources_of_host(&self) -> Vec<&Arc<dyn Source>> {
-        let named =
-            |source: &&Arc<dyn Source>| source.own_host().is_some_and(|own| own.id == self.host.id);
-        if let Some(source) = self.sources.iter().find(named) {
-            return vec![source];
-        }
-        let open: Vec<_> =
-            self.sources.iter().filter(|source| source.own_host().is_none()).collect();
-        let wanted = |source: &&Arc<dyn Source>| {
-            self.host.endpoints.iter().any(|endpoint| endpoint.kind == source.kind())
-        };
-        let matching: Vec<_> = open.iter().copied().filter(wanted).collect();
-        if matching.is_empty() { open } else { matching }
+/// The source that named the host; else those that name none, of the kinds that the host's
+/// endpoints ask for where there is such a one.
+pub(super) fn sources_of(host: &Host, sources: &Arc<[Arc<dyn Source>]>) -> Arc<[Arc<dyn Source>]> {
+    let named = |source: &&Arc<dyn Source>| source.own_host().is_some_and(|own| own.id == host.id);
+    if let Some(source) = sources.iter().find(named) {
+        return Arc::new([Arc::clone(source)]);
     }
+    let open: Vec<_> = sources.iter().filter(|source| source.own_host().is_none()).collect();
+    let wanted =
+        |source: &&Arc<dyn Source>| host.endpoints.iter().any(|it| it.kind == source.kind());
+    let matching: Vec<_> = open.iter().copied().filter(wanted).collect();
+    let chosen = if matching.is_empty() { open } else { matching };
+    if chosen.len() == sources.len() {
+        return Arc::clone(sources); // one list for all hosts
+    }
+    chosen.into_iter().cloned().collect()
 }

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use heapster_shared::{
     entity::Labels,
-    host::{Host, HostState},
+    host::{DiscoveryState, Host, HostState},
     row::Cell,
     schema::{Field, table},
     tick::{Resolution, Tick},
@@ -106,12 +106,16 @@ type Outcome = (RoundEnd, Vec<String>, Duration);
 
 impl Bench {
     fn start(ids: &[&str], host_timeout: Option<Duration>, concurrency: usize) -> Self {
+        let listing = Listing { hosts: hosts(ids), states: Vec::new() };
+        Self::with_listing(listing, host_timeout, concurrency)
+    }
+
+    fn with_listing(first: Listing, host_timeout: Option<Duration>, concurrency: usize) -> Self {
         let source = Arc::new(Fake::default());
         let started = Instant::now();
         let clock: Clock =
             Arc::new(move || TICK + i64::try_from(started.elapsed().as_millis()).unwrap());
-        let (listing, listing_out) =
-            watch::channel(Listing { hosts: hosts(ids), states: Vec::new() });
+        let (listing, listing_out) = watch::channel(first);
         let (assignment, assignment_out) = watch::channel(None);
         let (resolution, resolution_out) = watch::channel(Resolution::DEFAULT);
         let (polled_in, polled) = mpsc::channel(4);
@@ -211,6 +215,30 @@ async fn starts_are_spread() {
     }
 }
 
+/// Before the first list there is no round, though ticks pass; one begins when the list comes, and
+/// an empty list ends its rounds like any other. A discovery that has not listed yet holds up no
+/// hosts that are known.
+#[tokio::test(start_paused = true)]
+async fn no_round_before_the_first_listing() {
+    let state = |listed_unix_ms| DiscoveryState {
+        name: "etcd:http://127.0.0.1:2379".into(),
+        ok: listed_unix_ms != 0,
+        error: String::new(),
+        hosts: 0,
+        listed_unix_ms,
+    };
+    let listing = |ids: &[&str], listed| Listing { hosts: hosts(ids), states: vec![state(listed)] };
+    let mut bench = Bench::with_listing(listing(&[], 0), None, 16);
+    let silent = tokio::time::timeout(Duration::from_secs(31), bench.polled.recv()).await;
+    assert!(silent.is_err(), "{silent:?}");
+    bench.listing.send_replace(listing(&[], 1));
+    assert_eq!(bench.round().await.0, end(30_000, 0, 0, 0));
+    bench.listing.send_replace(listing(&["a"], 1));
+    assert_eq!(bench.round().await.0, end(45_000, 1, 0, 0));
+    let mut own_host = Bench::with_listing(listing(&["own"], 0), None, 16);
+    assert_eq!(own_host.round().await.0, end(0, 1, 0, 0));
+}
+
 /// A host that takes longer than a tick is not asked twice at once; it counts as late, and its
 /// rows come when it has answered.
 #[tokio::test(start_paused = true)]
@@ -264,9 +292,10 @@ async fn the_next_source_is_asked_when_the_one_before_failed() {
         }
     }
     let ask = async |id: &str, sources: Vec<Arc<dyn Source>>| {
+        let host = Arc::new(Host::named(id));
         let ask = super::ask::Ask {
-            host: Arc::new(Host::named(id)),
-            sources: sources.into(),
+            sources: super::ask::sources_of(&host, &sources.into()),
+            host,
             lane: Arc::new(tokio::sync::Semaphore::new(1)),
             offset: Duration::ZERO,
             timeout: Duration::from_secs(1),

@@ -101,6 +101,12 @@ impl Readings {
         self.readings.iter().map(|reading| (reading, self.cells(reading)))
     }
 
+    /// The reading at this place in the order, with a cell a measured field.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<(&Reading, &[Cell])> {
+        self.readings.get(index).map(|reading| (reading, self.cells(reading)))
+    }
+
     /// The reading of the host as a whole.
     #[must_use]
     pub fn node(&self) -> Option<(&Reading, &[Cell])> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Kind, Metric, MetricDef, table};
+use super::{Kind, Metric, MetricDef, Unit, ValueType, table};
 use crate::{Map, entity::Labels};
 
 /// One field of a row: a metric, and labels where the metric has several fields.
@@ -50,6 +50,39 @@ pub struct Derived {
     pub from: Derivation,
 }
 
+/// How a rate follows from an increase and an interval.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RateUnit {
+    /// The increase a second, as a double.
+    PerSecond,
+    /// Nanoseconds of CPU time as whole thousandths of one CPU.
+    Millicores,
+}
+
+impl RateUnit {
+    /// That of a rate's metric.
+    #[must_use]
+    pub fn of(metric: &Metric) -> Self {
+        match metric {
+            Metric::Known(def)
+                if def.unit == Unit::Millicores && def.value_type == ValueType::Int64 =>
+            {
+                Self::Millicores
+            }
+            _ => Self::PerSecond,
+        }
+    }
+}
+
+/// A [`Derived`] with what it takes looked up, so that a row costs its arithmetic only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// The rate of the increase at this place among the increases of a row.
+    Rate { increase: usize, unit: RateUnit },
+    /// The time from the entity's start to the sample.
+    Uptime,
+}
+
 /// The fields of a row: first the measured ones, then those derived from them.
 #[derive(Debug)]
 pub struct Layout {
@@ -57,6 +90,8 @@ pub struct Layout {
     measured: usize,
     counters: Box<[usize]>,
     derived: Box<[Derived]>,
+    /// One a derived field.
+    steps: Box<[Step]>,
 }
 
 impl Layout {
@@ -65,7 +100,7 @@ impl Layout {
     #[must_use]
     pub fn new(measured: Vec<Field>) -> Self {
         let count = measured.len();
-        let counters =
+        let counters: Box<[usize]> =
             (0..count).filter(|index| measured[*index].metric.kind() == Kind::Cumulative).collect();
         let mut fields = measured;
         let mut derived = Vec::new();
@@ -84,11 +119,13 @@ impl Layout {
         }
         let uptime = Field::plain(table::UPTIME.def());
         derive(&mut fields, uptime, Derivation::Uptime);
+        let steps = derived.iter().map(|derived| step(&fields, &counters, derived)).collect();
         Self {
             fields: fields.into_boxed_slice(),
             measured: count,
             counters,
             derived: derived.into_boxed_slice(),
+            steps,
         }
     }
 
@@ -116,11 +153,28 @@ impl Layout {
         &self.derived
     }
 
+    /// How the derived fields are worked out, one a field in their order.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// Index of the field of this metric that has no labels.
     #[must_use]
     pub fn index_of(&self, metric: &'static MetricDef) -> Option<usize> {
         let wanted = Field::plain(metric);
         self.fields.iter().position(|field| *field == wanted)
+    }
+}
+
+fn step(fields: &[Field], counters: &[usize], derived: &Derived) -> Step {
+    match derived.from {
+        Derivation::Rate { counter } => {
+            let unit = RateUnit::of(&fields[derived.field].metric);
+            // A rate is derived from a counter, and every counter is in the list.
+            let increase = counters.partition_point(|known| *known < counter);
+            Step::Rate { increase, unit }
+        }
+        Derivation::Uptime => Step::Uptime,
     }
 }
 
