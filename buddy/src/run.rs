@@ -1,5 +1,8 @@
 //! The whole buddy: discovery, poller and uplink, built, run and drained.
 
+#[cfg(test)]
+mod tests;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
@@ -13,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::PollingArgs,
-    discovery::{self, Discovery},
+    discovery::{self, Discovery, Listing},
     poller::{Poller, PollerConfig, PollerInputs, PollerOutputs},
     source::{self, Source},
     spool::disk,
@@ -22,6 +25,9 @@ use crate::{
 
 /// What the master may take to acknowledge what is left, when the buddy is stopped.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// What discoveries may take for their first lists, before the first round goes without them.
+const FIRST_LISTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers of hosts that wait to be written to the journal.
 const POLLED_QUEUE: usize = 64;
@@ -157,6 +163,7 @@ impl Buddy {
             watch::channel(resolution.unwrap_or(Resolution::DEFAULT));
         let (states_in, states) = watch::channel(Arc::default());
         let (polled_in, polled) = mpsc::channel(POLLED_QUEUE);
+        let listed = listing.clone();
         let poller = Poller::new(
             self.config,
             self.sources,
@@ -175,10 +182,26 @@ impl Buddy {
         restore(&uplink, self.spool.as_deref())?;
         let remains = uplink.remains();
         let writer = uplink.writer(polled);
-        let outcome = drive(poller.run(stop_polling), writer, uplink, cancel).await;
+        let poll = async move {
+            tokio::select! {
+                () = first_lists(listed) => {}
+                () = stop_polling.cancelled() => {}
+            }
+            poller.run(stop_polling).await;
+        };
+        let outcome = drive(poll, writer, uplink, cancel).await;
         remains.save(self.spool.as_deref()).context("cannot write the spool")?;
         outcome
     }
+}
+
+/// Until each discovery has given a list, or has had its time. The master takes the end of a round
+/// for the end of all hosts: a first round with a part of them would be summed up as if it were
+/// whole, together with what an earlier start may have sent for the same tick.
+async fn first_lists(mut listing: watch::Receiver<Listing>) {
+    let all = |listing: &Listing| listing.states.iter().all(|state| state.listed_unix_ms > 0);
+    // Where it ends early discovery has ended, and there is nothing to wait for.
+    let _ = tokio::time::timeout(FIRST_LISTS_WITHIN, listing.wait_for(all)).await;
 }
 
 /// Runs the three parts until the buddy is stopped and drained, or the master refuses it.
@@ -249,78 +272,4 @@ fn check_use(
 /// The host's name, which is the same over restarts.
 fn default_buddy_id() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-    use crate::args::UplinkArgs;
-
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        uplink: UplinkArgs,
-        #[command(flatten)]
-        polling: PollingArgs,
-    }
-
-    fn build(options: &[&str]) -> Result<Buddy, String> {
-        let master = ["buddy", "--insecure", "--master", "http://127.0.0.1:1"];
-        let arguments = master.iter().chain(options);
-        let cli = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        let uplink = cli.uplink.config()?;
-        Buddy::build(cli.polling, uplink).map_err(|error| format!("{error:#}"))
-    }
-
-    /// What is wrong is said before anything starts, with what to do about it.
-    #[test]
-    fn wrong_options_are_refused_with_a_sentence() {
-        for (options, expected) in [
-            (
-                &["--source", "nope"][..],
-                "unknown source `nope`; the known ones are cadvisor, cgroup",
-            ),
-            (&["--discovery", "nope"], "unknown discovery `nope`; the known ones are"),
-            (&["--cluster", "a b"], "letters, digits"),
-            (&["--spool-bytes", "1KiB"], "at least 1MiB"),
-            (&["--host-timeout", "0"], "longer than 0"),
-            (&["--resolution", "10ms"], "between 1s and 24h"),
-            (&["--source", "cadvisor"], "nothing to poll"),
-            (&["--spool", "/proc/none"], "cannot write there"),
-        ] {
-            let error = build(options).map(|_| ()).unwrap_err();
-            assert!(error.contains(expected), "{options:?}: {error}");
-        }
-    }
-
-    /// With nothing given this machine is polled, with a discovery its hosts are, by cAdvisor.
-    #[test]
-    fn sources_follow_from_what_is_given() {
-        let alone = build(&[]).unwrap();
-        assert_eq!(alone.own_hosts().len(), 1);
-        assert!(alone.summary().contains("with cgroup"), "{}", alone.summary());
-        assert_eq!(alone.cluster(), "default");
-        let found = build(&["--discovery", "static:?hosts=a=10.0.0.1"]).unwrap();
-        assert_eq!(found.summary(), "watching the hosts of static with cadvisor");
-        let named = build(&["--source", "cadvisor:http://10.0.0.1:8080"]).unwrap();
-        assert_eq!(named.survey(), "watching 10.0.0.1 with cadvisor");
-    }
-
-    /// A buddy that never reaches its master stops all the same, and keeps its rows on disk.
-    #[tokio::test]
-    async fn an_unreachable_master_does_not_hold_up_a_stop() {
-        let directory = tempfile::tempdir().unwrap();
-        let spool = directory.path().to_str().unwrap();
-        let buddy = build(&["--resolution", "1s", "--spool", spool]).unwrap();
-        let cancel = CancellationToken::new();
-        let running = tokio::spawn(buddy.run(cancel.clone()));
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
-        cancel.cancel();
-        tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap().unwrap();
-        let segments = disk::read_all(directory.path()).unwrap();
-        assert_eq!(segments.len(), 1, "failed attempts to connect begin no segments");
-        assert!(segments[0].records.len() >= 3);
-    }
 }

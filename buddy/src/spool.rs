@@ -1,21 +1,27 @@
 //! The spool: the log of what is not yet acknowledged, in segments, within a bound of bytes.
 //!
-//! A segment is a recorded stream. Its rows are differences to rows before, so it is kept, replayed
-//! and dropped whole: as long as one frame of it is not settled, all of it stays. A segment that is
-//! closed and settled is freed; when the bound is passed the oldest segment goes first, and the gap
-//! is named once in the log.
+//! A segment is a recorded stream. Its rows are differences to rows before, so it is replayed from
+//! its start and dropped whole. A segment that is closed and settled is freed; when the bound is
+//! passed the oldest segment goes first, and the gap is named once in the log.
+//!
+//! The open segment can be long, because definitions are sent once a segment. What is settled of it
+//! need not stay: a [checkpoint](Spool::set_checkpoint) has the newest row of each entity, and goes
+//! in place of all rows before it as soon as those are settled; definitions stay, packed. A replay
+//! then begins with the definitions and the checkpoint.
 //!
 //! The log lives in memory. With a directory, what is not settled at an orderly shutdown is written
 //! there (see [`disk`]) and sent after the next start; a crash still loses it.
 
 pub mod disk;
+mod frame;
 mod segment;
 #[cfg(test)]
 mod tests;
 
 use std::{collections::VecDeque, ops::RangeInclusive, path::PathBuf, sync::Arc};
 
-pub use segment::{Fate, LogFrame, Segment, SegmentId};
+pub use frame::{Fate, LogFrame};
+pub use segment::{Segment, SegmentId};
 use tokio::time::Instant;
 
 /// A segment of at least this size is closed when its data outgrow its definitions.
@@ -27,7 +33,6 @@ pub struct Spool {
     segments: VecDeque<Segment>,
     instance: Arc<str>,
     most_bytes: usize,
-    bytes: usize,
     last_id: u64,
     last_number: u64,
     dropped_frames: u64,
@@ -56,7 +61,6 @@ impl Spool {
             segments: VecDeque::new(),
             instance,
             most_bytes,
-            bytes: 0,
             last_id: 0,
             last_number: 0,
             dropped_frames: 0,
@@ -76,10 +80,7 @@ impl Spool {
         self.last_id += 1;
         let mut segment = Segment::new(SegmentId(self.last_id), instance, number);
         segment.file = Some(file);
-        for frame in frames {
-            self.bytes += frame.size();
-            segment.push(frame);
-        }
+        frames.into_iter().for_each(|frame| segment.push(frame));
         segment.settle(0..=delivered_through, Fate::Settled);
         segment.close();
         self.segments.push_back(segment);
@@ -116,10 +117,25 @@ impl Spool {
         let Some(segment) = self.segments.back_mut().filter(|segment| !segment.is_closed()) else {
             return false;
         };
-        self.bytes += frame.size();
         segment.push(frame);
         self.keep_within_bound();
         true
+    }
+
+    /// Whether the open segment holds more rows than a checkpoint would.
+    #[must_use]
+    pub fn wants_checkpoint(&self) -> bool {
+        self.open().is_some_and(Segment::wants_checkpoint)
+    }
+
+    /// Gives the open segment frames that stand for all of its rows so far, for when those are
+    /// settled.
+    pub fn set_checkpoint(&mut self, frames: Vec<LogFrame>) {
+        let open = self.segments.back_mut().filter(|segment| !segment.is_closed());
+        if let Some(segment) = open {
+            segment.set_checkpoint(frames);
+            self.keep_within_bound();
+        }
     }
 
     /// Counts a frame that could not be appended.
@@ -171,7 +187,6 @@ impl Spool {
             return 0;
         };
         self.segments.remove(place).map_or(0, |segment| {
-            self.bytes -= segment.bytes();
             segment.remove_file();
             segment.unsettled()
         })
@@ -221,7 +236,7 @@ impl Spool {
     #[must_use]
     pub fn state(&self) -> SpoolState {
         SpoolState {
-            bytes: self.bytes,
+            bytes: self.bytes(),
             frames: self.segments.iter().map(Segment::unsettled).sum(),
             dropped_frames: self.dropped_frames,
             oldest_unix_ms: self.segments.iter().find_map(Segment::oldest_unix_ms).unwrap_or(0),
@@ -234,12 +249,14 @@ impl Spool {
         self.segments.iter().filter_map(Segment::retry_at).filter(|at| *at > now).min()
     }
 
+    fn bytes(&self) -> usize {
+        self.segments.iter().map(Segment::bytes).sum()
+    }
+
     fn free_settled(&mut self) {
-        let bytes = &mut self.bytes;
         self.segments.retain(|segment| {
             let keep = !segment.is_closed() || segment.unsettled() > 0;
             if !keep {
-                *bytes -= segment.bytes();
                 segment.remove_file();
             }
             keep
@@ -249,9 +266,10 @@ impl Spool {
     /// Drops the oldest segments while there is too much; the open one too, when it alone is too
     /// much.
     fn keep_within_bound(&mut self) {
-        while self.bytes > self.most_bytes {
+        let mut bytes = self.bytes();
+        while bytes > self.most_bytes {
             let Some(segment) = self.segments.pop_front() else { return };
-            self.bytes -= segment.bytes();
+            bytes -= segment.bytes();
             self.last_dropped = Some(segment.id());
             self.dropped_frames += segment.unsettled() as u64;
             segment.remove_file();

@@ -14,31 +14,31 @@ mod gather;
 mod ingest;
 mod inventory;
 mod journal;
+mod ports;
+mod remains;
 mod trouble;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use heapster_proto::v1::{Limits, Welcome, open::Purpose};
-use heapster_shared::{
-    backoff::Backoff,
-    host::{Host, HostState},
-    tick::Resolution,
-};
+use heapster_proto::v1::{Welcome, open::Purpose};
+use heapster_shared::backoff::Backoff;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, transport::Channel};
 
-use crate::{discovery::Listing, poller::Polled};
+use crate::poller::Polled;
 pub use config::UplinkConfig;
 use control::{Control, Greeting};
 #[doc(hidden)]
-pub use encode::{SegmentWriter, WriteLimits};
+pub use encode::{Encoded, SegmentWriter, WriteLimits};
 use gather::Gather;
 #[doc(hidden)]
-pub use journal::{Journal, NoFrame};
+pub use journal::{Cut, Journal, NoFrame};
+pub use ports::UplinkPorts;
+pub use remains::Remains;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -56,21 +56,6 @@ pub struct Identity {
     pub cluster: Arc<str>,
     /// What runs the cluster.
     pub manager: String,
-}
-
-/// What the uplink shares with discovery and the poller.
-#[derive(Debug)]
-pub struct UplinkPorts {
-    /// The hosts that were found.
-    pub listing: watch::Receiver<Listing>,
-    /// How polling them went.
-    pub states: watch::Receiver<Arc<Vec<HostState>>>,
-    /// The hosts that the master wants polled.
-    pub assignment: watch::Sender<Option<Arc<Vec<Host>>>>,
-    /// The distance between ticks.
-    pub resolution: watch::Sender<Resolution>,
-    /// Whether the resolution was given here, and the master's counts for nothing.
-    pub resolution_is_fixed: bool,
 }
 
 /// The journal and its way to the master.
@@ -154,7 +139,7 @@ impl Uplink {
     /// What is left, for when [`Uplink::run`] has ended.
     #[must_use]
     pub fn remains(&self) -> Remains {
-        Remains(Arc::clone(&self.journal))
+        Remains::of(Arc::clone(&self.journal))
     }
 
     /// Keeps a session with the master. After `drain` it ends when all is delivered; without a
@@ -226,7 +211,7 @@ impl Uplink {
             "connected to the master"
         );
         self.ports.set_resolution(welcome.resolution_ms);
-        let limits = write_limits(&welcome.limits.unwrap_or_default());
+        let limits = WriteLimits::told(&welcome.limits.unwrap_or_default());
         self.journal.start_session(welcome.session_id, limits);
         let compressed = self.target().is_compressed();
         let journal = Arc::clone(&self.journal);
@@ -261,35 +246,6 @@ impl Uplink {
     }
 }
 
-/// What was not delivered when the uplink ended.
-pub struct Remains(Arc<Journal>);
-
-impl Remains {
-    /// Writes it to this directory, or without one says how much is lost.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn save(&self, directory: Option<&Path>) -> std::io::Result<()> {
-        let frames = self.0.spool_state().frames;
-        let rejected = self.0.rejected_frames();
-        if rejected > 0 {
-            tracing::warn!(frames = rejected, "the master refused frames while the buddy ran");
-        }
-        match directory {
-            _ if frames == 0 => {}
-            Some(directory) => {
-                let frames = self.0.save(directory)?;
-                tracing::info!(frames, directory = %directory.display(), "what is not delivered waits in the spool");
-            }
-            None => tracing::warn!(
-                frames,
-                "rows that were not delivered are lost; --spool DIR keeps them"
-            ),
-        }
-        Ok(())
-    }
-}
-
 /// Keeps a backfill stream open while there is something for it; returns when the session has to
 /// end.
 async fn backfill(channel: &Channel, compressed: bool, journal: &Journal) -> Status {
@@ -299,31 +255,14 @@ async fn backfill(channel: &Channel, compressed: bool, journal: &Journal) -> Sta
         let status = ingest::run(channel.clone(), compressed, journal, Purpose::Backfill).await;
         match status.code() {
             Code::Unauthenticated => return status,
-            Code::InvalidArgument | Code::ResourceExhausted => {
-                journal.cut_backfill(Some(status.message()));
-            }
-            _ => journal.cut_backfill(None),
+            Code::InvalidArgument => journal.cut_backfill(Cut::Unreadable(status.message())),
+            Code::ResourceExhausted => journal.cut_backfill(Cut::Limit(status.message())),
+            _ => journal.cut_backfill(Cut::Lost),
         }
         if started.elapsed() > GOOD_SESSION {
             backoff.reset();
         }
         tracing::debug!(%status, "the backfill stream ended");
         sleep(backoff.next_wait()).await;
-    }
-}
-
-/// Frames fit both the limit and the credit, so that one frame never waits for all credit.
-fn write_limits(limits: &Limits) -> WriteLimits {
-    let ours = WriteLimits::default();
-    let or = |given: usize, ours: usize| if given == 0 { ours } else { given };
-    let bytes = |given: u64| usize::try_from(given).unwrap_or(usize::MAX);
-    let count = |given: u32| usize::try_from(given).unwrap_or(usize::MAX);
-    let frame = or(bytes(limits.max_frame_bytes), ours.frame_bytes);
-    let credit = or(bytes(limits.credit_bytes), ours.frame_bytes);
-    WriteLimits {
-        frame_bytes: ours.frame_bytes.min(frame).min(credit),
-        entities: if limits.max_entities == 0 { ours.entities } else { limits.max_entities },
-        labels: or(count(limits.max_labels), ours.labels),
-        label_bytes: or(count(limits.max_label_bytes), ours.label_bytes),
     }
 }

@@ -1,43 +1,18 @@
 //! One segment of the log.
 
-use std::{ops::RangeInclusive, path::PathBuf, sync::Arc};
+mod prelude;
+
+use std::{io, ops::RangeInclusive, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::frame::{Fate, LogFrame};
+use prelude::Prelude;
+
 /// Number of a segment within the log of this process, restored ones included: grows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SegmentId(pub u64);
-
-/// One frame, encoded.
-#[derive(Clone, Debug)]
-pub struct LogFrame {
-    /// Its number; 0 for definitions.
-    pub sequence: u64,
-    /// The tick of its rows; 0 for definitions.
-    pub tick_unix_ms: i64,
-    /// The frame as it is sent.
-    pub bytes: Bytes,
-}
-
-impl LogFrame {
-    /// Memory that it takes.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.bytes.len() + size_of::<Self>() + size_of::<Fate>()
-    }
-}
-
-/// What became of a frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
-    /// Not sent, or not answered.
-    Waiting,
-    /// To be sent again.
-    Retry,
-    /// Delivered, or refused for good.
-    Settled,
-}
 
 /// Frames from one Open up to the next; the Open itself is made anew for each time it is sent.
 #[derive(Debug)]
@@ -45,10 +20,19 @@ pub struct Segment {
     id: SegmentId,
     instance: Arc<str>,
     number: u64,
+    /// What is kept of frames that were let go of.
+    prelude: Prelude,
+    /// So many frames were let go of.
+    let_go: usize,
     frames: Vec<LogFrame>,
     fates: Vec<Fate>,
-    bytes: usize,
+    /// To go in place of frames as soon as all of them are settled.
+    checkpoint: Option<Checkpoint>,
+    frame_bytes: usize,
+    /// Of all definitions so far, as they were sent.
     definition_bytes: usize,
+    /// Of the frames that are kept and no definitions.
+    data_bytes: usize,
     unsettled: usize,
     /// So many frames from the first on are settled: answers mostly come in order.
     settled_prefix: usize,
@@ -59,16 +43,28 @@ pub struct Segment {
     pub(super) file: Option<PathBuf>,
 }
 
+/// Frames that stand for all rows before a place in the segment.
+#[derive(Debug)]
+struct Checkpoint {
+    /// So many frames lie before it.
+    at: usize,
+    frames: Vec<LogFrame>,
+}
+
 impl Segment {
     pub(super) fn new(id: SegmentId, instance: Arc<str>, number: u64) -> Self {
         Self {
             id,
             instance,
             number,
+            prelude: Prelude::default(),
+            let_go: 0,
             frames: Vec::new(),
             fates: Vec::new(),
-            bytes: 0,
+            checkpoint: None,
+            frame_bytes: 0,
             definition_bytes: 0,
+            data_bytes: 0,
             unsettled: 0,
             settled_prefix: 0,
             closed: false,
@@ -79,11 +75,12 @@ impl Segment {
     }
 
     pub(super) fn push(&mut self, frame: LogFrame) {
-        self.bytes += frame.size();
+        self.frame_bytes += frame.size();
         if frame.sequence == 0 {
             self.definition_bytes += frame.size();
             self.fates.push(Fate::Settled);
         } else {
+            self.data_bytes += frame.size();
             self.unsettled += 1;
             self.fates.push(Fate::Waiting);
         }
@@ -92,6 +89,37 @@ impl Segment {
 
     pub(super) fn close(&mut self) {
         self.closed = true;
+        self.checkpoint = None;
+    }
+
+    /// Takes frames that stand for all rows so far. As soon as all before them are settled, those
+    /// are let go of.
+    pub(super) fn set_checkpoint(&mut self, frames: Vec<LogFrame>) {
+        self.checkpoint = Some(Checkpoint { at: self.end(), frames });
+        self.use_checkpoint();
+    }
+
+    /// Whether a checkpoint would make room: rows are more than the one before takes, and none is
+    /// waiting.
+    pub(super) fn wants_checkpoint(&self) -> bool {
+        self.checkpoint.is_none() && self.data_bytes > self.prelude.checkpoint_bytes()
+    }
+
+    fn use_checkpoint(&mut self) {
+        let is_due = |checkpoint: &mut Checkpoint| {
+            checkpoint.at <= self.let_go + self.settled_prefix && checkpoint.at > self.let_go
+        };
+        let Some(Checkpoint { at, frames }) = self.checkpoint.take_if(is_due) else { return };
+        let count = at - self.let_go;
+        let gone: Vec<LogFrame> = self.frames.drain(..count).collect();
+        self.fates.drain(..count);
+        self.settled_prefix -= count;
+        self.let_go = at;
+        for frame in &gone {
+            self.frame_bytes -= frame.size();
+            self.data_bytes -= if frame.sequence == 0 { 0 } else { frame.size() };
+        }
+        self.prelude.take(gone, frames);
     }
 
     /// Notes what became of its frames of these numbers; a settled frame stays settled.
@@ -111,6 +139,7 @@ impl Segment {
         }
         let settled = self.fates[from..].iter().take_while(|fate| **fate == Fate::Settled);
         self.settled_prefix += settled.count();
+        self.use_checkpoint();
     }
 
     /// Whether one of its frames has a number in this range.
@@ -141,10 +170,30 @@ impl Segment {
         self.number
     }
 
-    /// Its frames in order.
+    /// The frame with so many before it, if it is kept.
     #[must_use]
-    pub fn frames(&self) -> &[LogFrame] {
-        &self.frames
+    pub fn frame(&self, index: usize) -> Option<&LogFrame> {
+        self.frames.get(index.checked_sub(self.let_go)?)
+    }
+
+    /// Its first so many frames were let go of, and the prelude goes in their place.
+    #[must_use]
+    pub const fn let_go(&self) -> usize {
+        self.let_go
+    }
+
+    /// Number of its frames, with those that were let go of.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.let_go + self.frames.len()
+    }
+
+    /// One part of the prelude after the other, as frames; `None` past the last.
+    ///
+    /// # Errors
+    /// When it cannot be unpacked.
+    pub fn prelude(&self, part: usize) -> io::Result<Option<Vec<Bytes>>> {
+        self.prelude.part(part)
     }
 
     /// Whether no more is appended.
@@ -153,22 +202,24 @@ impl Segment {
         self.closed
     }
 
-    /// Bytes of its frames.
+    /// Bytes of what is kept of it.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
+    pub fn bytes(&self) -> usize {
+        let waiting = self.checkpoint.iter().flat_map(|checkpoint| &checkpoint.frames);
+        let waiting: usize = waiting.map(LogFrame::size).sum();
+        self.frame_bytes + self.prelude.bytes() + waiting
     }
 
-    /// Bytes of its definitions.
+    /// Bytes of its definitions, as they were sent.
     #[must_use]
     pub const fn definition_bytes(&self) -> usize {
         self.definition_bytes
     }
 
-    /// Bytes of all that is not a definition.
+    /// Bytes of what is kept and is neither a definition nor a checkpoint.
     #[must_use]
     pub const fn data_bytes(&self) -> usize {
-        self.bytes - self.definition_bytes
+        self.data_bytes
     }
 
     /// Frames that are not settled.
@@ -187,7 +238,8 @@ impl Segment {
     #[must_use]
     pub fn delivered_through(&self) -> u64 {
         let settled = self.frames[..self.settled_prefix].iter().rev();
-        settled.map(|frame| frame.sequence).find(|sequence| *sequence > 0).unwrap_or(0)
+        let newest = settled.map(|frame| frame.sequence).find(|sequence| *sequence > 0);
+        newest.unwrap_or(self.prelude.through())
     }
 
     /// When it may be sent again, where the master has put it off.

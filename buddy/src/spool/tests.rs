@@ -126,3 +126,77 @@ fn what_is_settled_makes_room_however_much_is_defined() {
     }
     assert_eq!((spool.state().dropped_frames, spool.state().frames), (0, 0));
 }
+
+/// The sequences that a replay of a segment has, in order; 0 for definitions.
+fn replayed(spool: &Spool, id: SegmentId) -> Vec<usize> {
+    let segment = spool.segment(id).unwrap();
+    let parts = (0..).map_while(|part| segment.prelude(part).unwrap());
+    let prelude: Vec<Bytes> = parts.flatten().collect();
+    let kept = (segment.let_go()..segment.end()).map(|index| segment.frame(index).unwrap());
+    let frames = prelude.iter().chain(kept.map(|frame| &frame.bytes));
+    frames.map(Bytes::len).collect()
+}
+
+/// Rows are let go of when all before the checkpoint are settled, not sooner; definitions and the
+/// checkpoint go in their place, and what comes after stays as it is.
+#[test]
+fn a_checkpoint_replaces_rows_that_are_settled() {
+    let mut spool = spool(1 << 20);
+    for (sequence, bytes) in [(0, 10), (1, 101), (0, 20), (2, 102)] {
+        spool.append(frame(sequence, bytes));
+    }
+    let id = spool.open().unwrap().id();
+    assert!(spool.wants_checkpoint());
+    spool.set_checkpoint(vec![frame(2, 50)]);
+    assert!(!spool.wants_checkpoint(), "one is waiting");
+    spool.append(frame(3, 103));
+    spool.settle(None, 1..=1, Fate::Settled);
+    assert_eq!(replayed(&spool, id), [10, 101, 20, 102, 103]);
+    let before = spool.state().bytes;
+    spool.settle(None, 2..=2, Fate::Settled);
+    assert_eq!(replayed(&spool, id), [10, 20, 50, 103]);
+    assert!(spool.state().bytes < before - 200);
+    let segment = spool.segment(id).unwrap();
+    assert_eq!((segment.let_go(), segment.end(), segment.delivered_through()), (4, 5, 2));
+    assert_eq!((segment.unsettled(), segment.data_bytes()), (1, frame(3, 103).size()));
+    assert!(spool.wants_checkpoint(), "there are more rows than the last one takes");
+    spool.settle(None, 3..=3, Fate::Settled);
+    spool.set_checkpoint(vec![frame(3, 60)]);
+    assert_eq!(replayed(&spool, id), [10, 20, 60], "at once, where all is settled");
+    assert_eq!(spool.open().unwrap().delivered_through(), 3);
+    spool.close();
+    assert_eq!(spool.state().bytes, 0);
+}
+
+/// A closed segment may be on its way as backfill, so it is not changed any more.
+#[test]
+fn a_checkpoint_of_a_closed_segment_is_not_used() {
+    let mut spool = spool(1 << 20);
+    spool.append(frame(1, 101));
+    spool.append(frame(2, 102));
+    spool.settle(None, 1..=1, Fate::Settled);
+    spool.set_checkpoint(vec![frame(2, 50)]);
+    let id = spool.open().unwrap().id();
+    spool.append(frame(3, 103));
+    spool.close();
+    spool.settle(None, 2..=2, Fate::Settled);
+    assert_eq!(replayed(&spool, id), [101, 102, 103]);
+}
+
+/// Definitions are the larger part of a long segment, and much alike.
+#[test]
+fn definitions_are_packed() {
+    let mut spool = spool(16 << 20);
+    for sequence in 1..=30 {
+        spool.append(frame(0, 20_000));
+        spool.append(frame(sequence, 10));
+        spool.settle(None, sequence..=sequence, Fate::Settled);
+        spool.set_checkpoint(vec![frame(sequence, 10)]);
+    }
+    let open = spool.open().unwrap();
+    assert!(open.bytes() < 200_000, "{}", open.bytes());
+    assert_eq!(open.definition_bytes(), 30 * frame(0, 20_000).size());
+    let mut expected = vec![20_000; 30];
+    expected.push(10);
+    assert_eq!(replayed(&spool, open.id()), expected);
+}

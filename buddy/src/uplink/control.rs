@@ -7,11 +7,7 @@ use heapster_proto::v1::{
     self, Assignment, AssignmentReply, FromBuddy, Goodbye, Heartbeat, Hello, Refusal, Role,
     ToBuddy, Welcome, from_buddy, heapster_client::HeapsterClient, refusal, to_buddy,
 };
-use heapster_shared::{
-    SOFTWARE, Set,
-    host::Host,
-    tick::{Resolution, unix_ms},
-};
+use heapster_shared::{SOFTWARE, Set, host::Host, tick::unix_ms};
 use tokio::{
     sync::{mpsc, watch},
     time::{MissedTickBehavior, interval, timeout},
@@ -282,25 +278,6 @@ async fn drained(journal: &Journal, drain: &CancellationToken) {
     while journal.spool_state().frames > 0 {
         if changes.changed().await.is_err() {
             return;
-        }
-    }
-}
-
-impl UplinkPorts {
-    /// Takes over the resolution that the master wants, unless it was given here.
-    pub(super) fn set_resolution(&self, wanted_ms: u32) {
-        if self.resolution_is_fixed {
-            return;
-        }
-        match Resolution::new(Duration::from_millis(u64::from(wanted_ms))) {
-            Ok(resolution) => {
-                self.resolution.send_if_modified(|known| {
-                    let changed = *known != resolution;
-                    *known = resolution;
-                    changed
-                });
-            }
-            Err(error) => tracing::warn!(error, "the master wants a resolution that cannot be"),
         }
     }
 }

@@ -4,79 +4,79 @@
 //! and where each integer that has a value now had one in the row before; else it goes as it is.
 //! So a reader needs no rule for values that come and go.
 
-mod block;
+mod checkpoint;
 mod define;
+mod entities;
+mod limits;
+mod rows;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::{ops::Range, sync::Arc};
 
 use heapster_proto::v1::{self, block::Form, frame::Kind};
 use heapster_shared::{
     Map, Set,
-    entity::Entity,
-    row::{Block, Cell, Row, RowBatch},
-    schema::{Layout, ValueType},
+    row::{Block, RowBatch},
+    schema::Layout,
     tick::Tick,
 };
 
-use block::BlockWriter;
+use entities::{Entities, Newest};
+pub use limits::WriteLimits;
+use rows::{NewestRows, RowsOfForm};
+use wire::BlockEncoder;
+pub use wire::Encoded;
 
 /// Layouts of one segment, as the protocol says.
 const MOST_LAYOUTS: u32 = 4_096;
 
-/// What the master takes, as far as it matters for writing.
-#[derive(Clone, Copy, Debug)]
-pub struct WriteLimits {
-    /// Of one encoded frame.
-    pub frame_bytes: usize,
-    /// Defined in one segment.
-    pub entities: u32,
-    /// Of one entity or field.
-    pub labels: usize,
-    /// Of one label's name and value together, and of any other name.
-    pub label_bytes: usize,
-}
+/// Room for a frame's head, and that of its batch.
+const HEAD_BYTES: usize = 32;
 
-/// Until a master has said what it takes.
-impl Default for WriteLimits {
-    fn default() -> Self {
-        Self { frame_bytes: 256 << 10, entities: 200_000, labels: 64, label_bytes: 4 << 10 }
-    }
-}
+/// Entities that have ended are as good as none up to this number.
+const FEW_ENDED: usize = 4_096;
 
 /// Writes the frames of one segment. What a master would refuse the whole segment for, such as an
 /// entity without a name, costs only the rows that need it.
 #[derive(Debug)]
 pub struct SegmentWriter {
     limits: WriteLimits,
-    /// By the address of the entity: a change makes a new value. Each is held, so that its address
-    /// is not used again.
-    entities: Map<usize, Defined>,
-    /// Without an id where the master would not take it.
+    entities: Entities,
+    /// By address, each held; without an id where the master would not take it.
     layouts: Map<usize, (Arc<Layout>, Option<u32>)>,
-    last_entity: u32,
-    last_layout: u32,
-    /// Number of the blocks that are being written.
-    last_block: u64,
+    /// By id of the layout, less one.
+    newest: Vec<NewestRows>,
     left_out: u64,
+    last_tick: Tick,
+    pass: Pass,
 }
 
-/// An entity of the segment; without an id where the master would not take it.
+/// What is at hand while rows are written, kept for its room.
 #[derive(Debug)]
-struct Defined {
-    entity: Arc<Entity>,
-    id: Option<u32>,
-    /// Number of the blocks that have its newest row.
-    in_block: u64,
-    before: Option<RowBefore>,
+struct Pass {
+    /// Of each row of the batch: the id of its entity; 0 where it is left out.
+    ids: Vec<u32>,
+    absolute: RowsOfForm,
+    difference: RowsOfForm,
+    encoder: BlockEncoder,
+    batch: Vec<u8>,
+    /// Number of the rows that no entity may be among twice.
+    group: u32,
 }
 
-/// The newest row of an entity: measured fields only.
-#[derive(Debug)]
-struct RowBefore {
-    layout: u32,
-    cells: Box<[Cell]>,
+impl Default for Pass {
+    fn default() -> Self {
+        Self {
+            ids: Vec::new(),
+            absolute: RowsOfForm::new(Form::Absolute),
+            difference: RowsOfForm::new(Form::Difference),
+            encoder: BlockEncoder::default(),
+            batch: Vec::new(),
+            group: 0,
+        }
+    }
 }
 
 impl SegmentWriter {
@@ -85,20 +85,24 @@ impl SegmentWriter {
     pub fn new(limits: WriteLimits) -> Self {
         Self {
             limits,
-            entities: Map::default(),
+            entities: Entities::default(),
             layouts: Map::default(),
-            last_entity: 0,
-            last_layout: 0,
-            last_block: 0,
+            newest: Vec::new(),
             left_out: 0,
+            last_tick: Tick(0),
+            pass: Pass::default(),
         }
     }
 
-    /// Whether the segment has defined nearly as many entities or layouts as the master takes.
+    /// Whether a new segment is better: this one has defined nearly as many entities or layouts as
+    /// the master takes, or most of what it has defined is gone.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let most_layouts = MOST_LAYOUTS as usize / 4 * 3;
-        self.last_entity >= self.limits.entities / 4 * 3 || self.layouts.len() >= most_layouts
+        let defined = self.entities.last_id();
+        defined >= self.limits.entities / 4 * 3
+            || self.layouts.len() >= most_layouts
+            || defined as usize >= 2 * self.entities.alive() + FEW_ENDED
     }
 
     /// Whether what these rows refer to still finds room in the segment. Where it does not even
@@ -106,18 +110,17 @@ impl SegmentWriter {
     #[must_use]
     pub fn has_room_for(&self, batch: &RowBatch) -> bool {
         let layouts = self.layouts.len() + batch.blocks.len() <= MOST_LAYOUTS as usize;
-        let room = self.limits.entities.saturating_sub(self.last_entity) as usize;
+        let room = self.limits.entities.saturating_sub(self.entities.last_id()) as usize;
         // Each row may bring its entity and the whole that it is a part of, and all one node.
         if !layouts || batch.row_count().saturating_mul(2) < room {
             return layouts;
         }
         let rows = batch.blocks.iter().flat_map(Block::rows);
-        let lineages = rows.flat_map(|row| row.head.entity.lineage());
-        let new: Set<usize> = lineages
-            .map(|entity| std::ptr::from_ref(entity).addr())
-            .filter(|address| !self.entities.contains_key(address))
-            .collect();
-        new.len() <= room
+        let lineages = rows.flat_map(|row| {
+            std::iter::successors(Some(&row.head.entity), |entity| entity.parent.as_ref())
+        });
+        let new = lineages.filter(|entity| self.entities.find(entity).is_none());
+        new.map(address).collect::<Set<usize>>().len() <= room
     }
 
     /// Rows that were left out, since the master would have refused the whole segment for them.
@@ -126,130 +129,150 @@ impl SegmentWriter {
         self.left_out
     }
 
-    /// The rows as frames, what they refer to first.
-    pub fn rows(&mut self, batch: &RowBatch) -> Vec<Kind> {
-        let mut kinds = Vec::new();
-        self.define(batch, &mut kinds);
-        let mut message =
-            v1::Batch { tick_unix_ms: batch.tick.0.unsigned_abs(), ..v1::Batch::default() };
-        let mut room = self.limits.frame_bytes;
+    /// Memory that it takes, that of the entities themselves not counted.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.entities.size() + self.newest.iter().map(NewestRows::size).sum::<usize>()
+    }
+
+    /// The rows as frames, what they refer to first; numbered from the last sequence on.
+    pub fn rows(&mut self, batch: &RowBatch, last_sequence: &mut u64) -> Vec<Encoded> {
+        let mut frames = Vec::new();
+        let mut pass = std::mem::take(&mut self.pass);
+        self.define(batch, &mut pass.ids, &mut frames);
+        self.last_tick = batch.tick;
+        begin_batch(&mut pass.batch, batch.tick);
+        let empty = pass.batch.len();
+        let mut first_id = 0;
         for block in &batch.blocks {
-            let row_bytes = most_bytes_of_row(block.layout());
+            let row_bytes = most_bytes_of_row(block.layout().measured().len());
             let mut first = 0;
             while first < block.len() {
-                if room < row_bytes && !message.blocks.is_empty() {
-                    let blocks = std::mem::take(&mut message.blocks);
-                    kinds.push(Kind::Batch(v1::Batch { blocks, ..message }));
-                    room = self.limits.frame_bytes;
+                let room =
+                    |batch: &[u8]| self.limits.frame_bytes.saturating_sub(batch.len() + HEAD_BYTES);
+                if room(&pass.batch) < row_bytes && pass.batch.len() > empty {
+                    frames.push(finish_batch(&pass.batch, last_sequence));
+                    begin_batch(&mut pass.batch, batch.tick);
                 }
-                let rows = (room / row_bytes).clamp(1, block.len() - first);
-                self.block(batch.tick, block, first..first + rows, &mut message.blocks);
-                room = room.saturating_sub(rows * row_bytes);
+                let rows = (room(&pass.batch) / row_bytes).clamp(1, block.len() - first);
+                self.block(&mut pass, batch.tick, block, first..first + rows, first_id);
                 first += rows;
             }
+            first_id += block.len();
         }
-        if !message.blocks.is_empty() {
-            kinds.push(Kind::Batch(message));
+        if pass.batch.len() > empty {
+            frames.push(finish_batch(&pass.batch, last_sequence));
         }
-        kinds
+        self.pass = pass;
+        frames
     }
 
-    /// Ends the entities that nobody else holds any more: they are gone, or were redefined.
-    pub fn end_unused(&mut self) -> Option<Kind> {
-        let mut ended = Vec::new();
-        self.entities.retain(|_, defined| {
-            let used = Arc::strong_count(&defined.entity) > 1;
-            if !used {
-                ended.extend(defined.id);
-            }
-            used
-        });
-        ended.sort_unstable();
-        (!ended.is_empty()).then(|| Kind::Define(v1::Define { ended, ..v1::Define::default() }))
+    /// Ends entities that nobody else holds any more: they are gone, or were redefined.
+    pub fn end_unused(&mut self) -> Option<Encoded> {
+        let gone = self.entities.end_unused();
+        for (_, newest) in &gone {
+            self.free(*newest);
+        }
+        let ended: Vec<u32> = gone.into_iter().map(|(id, _)| id).collect();
+        let define = Kind::Define(v1::Define { ended, ..v1::Define::default() });
+        let any = matches!(&define, Kind::Define(define) if !define.ended.is_empty());
+        any.then(|| Encoded::new(0, define))
     }
 
-    /// Writes these rows of a block: as they are, as differences, or some so and some so.
+    fn free(&mut self, newest: Newest) {
+        let rows = usize::from(newest.layout).checked_sub(1).and_then(|at| self.newest.get_mut(at));
+        if let Some(rows) = rows {
+            rows.free_place(newest.place);
+        }
+    }
+
+    /// Writes these rows of a block: as they are, as differences, or some so and some so. The ids
+    /// of the whole block begin at `first_id`.
     fn block(
         &mut self,
+        pass: &mut Pass,
         tick: Tick,
         block: &Block,
         rows: Range<usize>,
-        blocks: &mut Vec<v1::Block>,
+        first_id: usize,
     ) {
-        let layout = block.layout();
-        let Some(layout_id) = self.layouts.get(&address(layout)).and_then(|(_, id)| *id) else {
+        let layout_id = self.layouts.get(&address(block.layout())).and_then(|(_, id)| *id);
+        let Some(layout_id) = layout_id else {
             self.left_out += rows.len() as u64;
             return;
         };
-        let mut absolute = BlockWriter::new(tick, layout, layout_id, Form::Absolute, rows.len());
-        let mut difference =
-            BlockWriter::new(tick, layout, layout_id, Form::Difference, rows.len());
-        self.last_block += 1;
-        for index in rows.clone() {
-            let row = block.row(index);
-            let defined = self.entities.get_mut(&address(&row.head.entity));
-            let Some((id, defined)) = defined.and_then(|defined| Some((defined.id?, defined)))
-            else {
+        pass.begin_group();
+        for index in rows {
+            let id = pass.ids[first_id + index];
+            if id == 0 {
                 self.left_out += 1;
                 continue;
-            };
-            if std::mem::replace(&mut defined.in_block, self.last_block) == self.last_block {
+            }
+            let (place, has_before) = self.place(id, layout_id);
+            let newest = &mut self.newest[layout_id as usize - 1];
+            if newest.joins(place, pass.group) {
                 // A second row of an entity must be read after its first, whatever their forms.
-                for (writer, form) in
-                    [(&mut absolute, Form::Absolute), (&mut difference, Form::Difference)]
-                {
-                    let new = BlockWriter::new(tick, layout, layout_id, form, rows.len());
-                    blocks.extend(std::mem::replace(writer, new).finish());
-                }
-                self.last_block += 1;
-                defined.in_block = self.last_block;
+                pass.finish_group(layout_id, newest);
+                pass.begin_group();
+                newest.joins(place, pass.group);
             }
-            let measured = &row.cells[..layout.measured().len()];
-            let before = defined.before.as_mut().filter(|before| before.layout == layout_id);
-            match before {
-                Some(before) => {
-                    if has_differences(&row, &before.cells) {
-                        difference.push(id, &row, Some(&before.cells));
-                    } else {
-                        absolute.push(id, &row, None);
-                    }
-                    before.cells.copy_from_slice(measured);
-                }
-                None => {
-                    absolute.push(id, &row, None);
-                    let cells = measured.into();
-                    defined.before = Some(RowBefore { layout: layout_id, cells });
-                }
+            let row = block.row(index);
+            let is_difference =
+                has_before && newest.differences(place, &row, &mut pass.difference.cells);
+            if is_difference {
+                pass.difference.push_head(id, &row, tick);
+            } else {
+                pass.absolute.push_head(id, &row, tick);
+                pass.absolute.cells.extend_from_slice(&row.cells[..newest.fields().len()]);
             }
+            newest.keep(place, &row);
         }
-        blocks.extend([absolute, difference].into_iter().filter_map(BlockWriter::finish));
+        pass.finish_group(layout_id, &self.newest[layout_id as usize - 1]);
+    }
+
+    /// Where the newest row of an entity is to be, and whether there is one of this layout.
+    fn place(&mut self, id: u32, layout_id: u32) -> (u32, bool) {
+        let newest = self.entities.newest(id);
+        if u32::from(newest.layout) == layout_id {
+            return (newest.place, true);
+        }
+        self.free(newest);
+        let place = self.newest[layout_id as usize - 1].take_place(id);
+        // Layouts are 4,096 at most.
+        self.entities.set_newest(id, Newest { layout: layout_id as u16, place });
+        (place, false)
     }
 }
 
-/// Whether the row can be written as differences, and still be read exactly.
-fn has_differences(row: &Row<'_>, before: &[Cell]) -> bool {
-    let mut counters = row.layout.counters().iter().zip(row.increases).peekable();
-    for (index, field) in row.layout.measured().iter().enumerate() {
-        let increase = counters.next_if(|(counter, _)| **counter == index).map(|(_, grown)| *grown);
-        if field.metric.value_type() == ValueType::Double || row.cells[index].is_absent() {
-            continue;
-        }
-        let (Some(now), Some(earlier)) = (row.cells[index].as_int(), before[index].as_int()) else {
-            return false;
-        };
-        let Some(difference) = now.checked_sub(earlier) else { return false };
-        let as_known = |grown: Cell| row.head.interval_ms > 0 && grown.as_int() == Some(difference);
-        if !increase.is_none_or(as_known) {
-            return false;
+impl Pass {
+    fn begin_group(&mut self) {
+        self.absolute.clear();
+        self.difference.clear();
+        // Where the number comes again after all others, rows part in two blocks for nothing.
+        self.group = self.group.wrapping_add(1);
+    }
+
+    fn finish_group(&mut self, layout_id: u32, newest: &NewestRows) {
+        for rows in [&self.absolute, &self.difference] {
+            self.encoder.put(&mut self.batch, layout_id, newest.fields(), rows);
         }
     }
-    true
+}
+
+fn begin_batch(batch: &mut Vec<u8>, tick: Tick) {
+    batch.clear();
+    wire::put_tick(batch, tick.0.unsigned_abs());
+}
+
+fn finish_batch(batch: &[u8], last_sequence: &mut u64) -> Encoded {
+    *last_sequence += 1;
+    Encoded::batch(*last_sequence, batch)
 }
 
 /// A bound for the bytes of one row, alone in its block: each number and each increase at its
 /// longest, and the heads of its columns.
-fn most_bytes_of_row(layout: &Layout) -> usize {
-    64 + 32 * layout.measured().len()
+const fn most_bytes_of_row(fields: usize) -> usize {
+    64 + 32 * fields
 }
 
 fn address<T>(value: &Arc<T>) -> usize {

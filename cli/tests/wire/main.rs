@@ -19,6 +19,7 @@ use heapster_shared::{
 };
 use master::Master;
 use proptest::prelude::*;
+use prost::Message;
 
 const TICK: i64 = 1_795_345_200_000;
 
@@ -76,14 +77,12 @@ fn read(writer: &mut SegmentWriter, limits: WriteLimits, blocks: Vec<Block>) -> 
         purpose: v1::open::Purpose::Live.into(),
         delivered_through: 0,
     };
-    let kinds = std::iter::once(Kind::Open(open)).chain(writer.rows(&batch));
+    let open = Frame { sequence: 0, kind: Some(Kind::Open(open)) };
+    let written = writer.rows(&batch, &mut 0);
+    let written = written.into_iter().map(|frame| Frame::decode(frame.bytes).unwrap());
     let mut names = Vec::new();
-    let mut sequence = 0;
-    for kind in kinds {
-        let numbered = !matches!(kind, Kind::Open(_) | Kind::Define(_));
-        sequence += u64::from(numbered);
-        let sequence = if numbered { sequence } else { 0 };
-        if let Content::Rows(rows) = master.frame(Frame { sequence, kind: Some(kind) }) {
+    for frame in std::iter::once(open).chain(written) {
+        if let Content::Rows(rows) = master.frame(frame) {
             let rows = rows.blocks.iter().flat_map(Block::rows);
             names.extend(rows.map(|row| row.head.entity.name.to_string()));
         }

@@ -15,7 +15,7 @@ use heapster_shared::{
 };
 use prost::Message;
 
-use super::{Defined, MOST_LAYOUTS, SegmentWriter, WriteLimits, address};
+use super::{Encoded, MOST_LAYOUTS, SegmentWriter, WriteLimits, address, rows::NewestRows};
 
 /// Fields of one layout, as the protocol says.
 const MOST_FIELDS: usize = 4_096;
@@ -27,7 +27,7 @@ struct Pending<'a> {
     define: v1::Define,
     bytes: usize,
     most_bytes: usize,
-    kinds: &'a mut Vec<Kind>,
+    frames: &'a mut Vec<Encoded>,
 }
 
 impl Pending<'_> {
@@ -53,60 +53,87 @@ impl Pending<'_> {
         let define = std::mem::take(&mut self.define);
         self.bytes = 0;
         if !define.entities.is_empty() || !define.layouts.is_empty() {
-            self.kinds.push(Kind::Define(define));
+            self.frames.push(Encoded::new(0, Kind::Define(define)));
         }
     }
 }
 
 impl SegmentWriter {
-    /// Defines what the rows refer to and the segment does not have yet.
-    pub(super) fn define(&mut self, batch: &RowBatch, kinds: &mut Vec<Kind>) {
+    /// Defines what the rows refer to and the segment does not have yet; gives the id of each row's
+    /// entity, 0 where the row has to be left out.
+    pub(super) fn define(
+        &mut self,
+        batch: &RowBatch,
+        ids: &mut Vec<u32>,
+        frames: &mut Vec<Encoded>,
+    ) {
         let define = v1::Define::default();
         let most_bytes = self.limits.frame_bytes.saturating_sub(64);
-        let mut pending = Pending { define, bytes: 0, most_bytes, kinds };
+        let mut pending = Pending { define, bytes: 0, most_bytes, frames };
+        ids.clear();
         for block in &batch.blocks {
-            self.define_layout(block.layout(), &mut pending);
+            let Some(layout) = self.define_layout(block.layout(), &mut pending) else {
+                ids.resize(ids.len() + block.len(), 0);
+                continue;
+            };
+            let mut id = 0;
             for row in block.rows() {
-                self.define_entity(&row.head.entity, &mut pending);
+                let entity = &row.head.entity;
+                id = match self.next_id(id, layout).filter(|id| self.entities.is(*id, entity)) {
+                    Some(next) => next,
+                    None => self.define_entity(entity, &mut pending),
+                };
+                ids.push(id);
             }
         }
         pending.flush();
     }
 
-    fn define_layout(&mut self, layout: &Arc<Layout>, pending: &mut Pending<'_>) {
-        if self.layouts.contains_key(&address(layout)) {
-            return;
+    /// The entity whose rows of this layout began after those of this one: most often its rows are
+    /// next in the batch too, which saves looking for it.
+    fn next_id(&self, id: u32, layout: u32) -> Option<u32> {
+        if id == 0 {
+            return None;
         }
-        let id = self.last_layout + 1;
+        let newest = self.entities.newest(id);
+        let rows = (u32::from(newest.layout) == layout).then(|| &self.newest[layout as usize - 1]);
+        rows?.id_at(newest.place + 1)
+    }
+
+    fn define_layout(&mut self, layout: &Arc<Layout>, pending: &mut Pending<'_>) -> Option<u32> {
+        if let Some((_, id)) = self.layouts.get(&address(layout)) {
+            return *id;
+        }
+        let id = self.newest.len() as u32 + 1;
         let wire = wire_layout(id, layout, &self.limits);
         let fits = id <= MOST_LAYOUTS && is_legal(&wire);
         if fits {
-            self.last_layout = id;
+            self.newest.push(NewestRows::new(layout));
             pending.layout(wire);
         }
-        self.layouts.insert(address(layout), (Arc::clone(layout), fits.then_some(id)));
+        let id = fits.then_some(id);
+        self.layouts.insert(address(layout), (Arc::clone(layout), id));
+        id
     }
 
-    /// The id of an entity; none where the master would not take it, or what it is a part of.
-    fn define_entity(&mut self, entity: &Arc<Entity>, pending: &mut Pending<'_>) -> Option<u32> {
-        if let Some(defined) = self.entities.get(&address(entity)) {
-            return defined.id;
+    /// The id of an entity; 0 where the master would not take it, or what it is a part of.
+    fn define_entity(&mut self, entity: &Arc<Entity>, pending: &mut Pending<'_>) -> u32 {
+        if let Some(id) = self.entities.find(entity) {
+            return id;
         }
         let parent = match &entity.parent {
-            Some(parent) => self.define_entity(parent, pending),
+            Some(parent) => Some(self.define_entity(parent, pending)).filter(|id| *id > 0),
             None => Some(0),
         };
-        let id = parent.and_then(|parent| {
-            let id = self.last_entity + 1;
-            let wire = wire_entity(id, parent, entity, &self.limits)?;
-            (id <= self.limits.entities).then(|| {
-                self.last_entity = id;
-                pending.entity(wire);
-                id
-            })
-        });
-        let defined = Defined { entity: Arc::clone(entity), id, in_block: 0, before: None };
-        self.entities.insert(address(entity), defined);
+        let id = self.entities.last_id() + 1;
+        let fits = parent.filter(|_| id <= self.limits.entities);
+        let wire = fits.and_then(|parent| wire_entity(id, parent, entity, &self.limits));
+        let Some(wire) = wire else {
+            self.entities.refuse(entity);
+            return 0;
+        };
+        pending.entity(wire);
+        self.entities.define(entity);
         id
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the encoding, against a reader that was written from the protocol's comments.
 
+mod long;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/uplink/reader.rs"]
 mod reader;
@@ -16,7 +17,7 @@ use heapster_shared::{
 use proptest::prelude::*;
 use prost::Message;
 
-use super::{SegmentWriter, WriteLimits};
+use super::{Encoded, SegmentWriter, WriteLimits};
 use reader::{ReadRow, Reader, Value};
 
 const TICK: i64 = 1_795_345_200_000;
@@ -43,6 +44,24 @@ fn entity(table: &mut EntityTable, parent: Option<&Arc<Entity>>, name: &str) -> 
 
 fn batch(block: Block, tick: i64) -> RowBatch {
     RowBatch { cluster: "lab".into(), tick: Tick(tick), blocks: vec![block] }
+}
+
+/// What a frame says. Its bytes are those that the generated code would write: a master counts
+/// credit by that.
+fn kind(frame: &Encoded) -> Kind {
+    let decoded = Frame::decode(frame.bytes.clone()).unwrap();
+    assert_eq!(decoded.sequence, frame.sequence);
+    assert_eq!(decoded.encode_to_vec(), frame.bytes, "{decoded:?}");
+    decoded.kind.unwrap()
+}
+
+fn write(writer: &mut SegmentWriter, batch: &RowBatch) -> Vec<Kind> {
+    let mut sequence = 0;
+    let frames = writer.rows(batch, &mut sequence);
+    let numbers: Vec<u64> = frames.iter().map(|frame| frame.sequence).collect();
+    let numbered = numbers.iter().filter(|number| **number > 0).copied();
+    assert!(numbered.eq(1..=sequence), "{numbers:?}");
+    frames.iter().map(kind).collect()
 }
 
 /// The rows of a block as the reader is to give them.
@@ -104,8 +123,20 @@ fn row_steps() -> impl Strategy<Value = RowSteps> {
     (step(), step(), gauge, real, prop_oneof![4 => Just(15_000_u32), 1 => Just(0)])
 }
 
+/// A reader that knows what was defined, and of all rows the checkpoint.
+fn resume(reader: &Reader, writer: &SegmentWriter) -> Reader {
+    let mut resumed = Reader::default();
+    resumed.entities.clone_from(&reader.entities);
+    resumed.layouts.clone_from(&reader.layouts);
+    for frame in writer.checkpoint(100).unwrap() {
+        resumed.frame(&kind(&frame));
+    }
+    resumed
+}
+
 proptest! {
-    /// Whatever values do, come and go: what is read is exactly what was measured, increases too.
+    /// Whatever values do, come and go: what is read is exactly what was measured, increases too;
+    /// and so it is by a reader that has read the definitions and the newest checkpoint alone.
     #[test]
     fn rows_are_read_as_they_were_measured(
         ticks in proptest::collection::vec(proptest::collection::vec(row_steps(), 3), 1..12),
@@ -117,6 +148,7 @@ proptest! {
         let mut totals = [[None::<i64>; 2]; 3];
         let mut writer = SegmentWriter::new(WriteLimits::default());
         let mut reader = Reader::default();
+        let mut resumed = None;
         for (round, steps) in ticks.into_iter().enumerate() {
             let tick = TICK + 15_000 * i64::try_from(round).unwrap();
             let mut block = Block::new(Arc::clone(&layout));
@@ -147,8 +179,12 @@ proptest! {
                 block.push(RowHead { entity, time_ms, interval_ms }, &measured, &increases);
             }
             let expected = rows(&block);
-            let kinds = writer.rows(&batch(block, tick));
-            prop_assert_eq!(read(&mut reader, &kinds), expected);
+            let kinds = write(&mut writer, &batch(block, tick));
+            prop_assert_eq!(read(&mut reader, &kinds), &expected[..]);
+            if let Some(resumed) = &mut resumed {
+                prop_assert_eq!(read(resumed, &kinds), expected);
+            }
+            resumed = Some(resume(&reader, &writer));
         }
     }
 }
@@ -179,10 +215,10 @@ fn a_steady_round_is_small() {
     let layout = layout();
     let mut writer = SegmentWriter::new(WriteLimits::default());
     let mut reader = Reader::default();
-    let first = writer.rows(&steady(&all, &layout, 0));
+    let first = write(&mut writer, &steady(&all, &layout, 0));
     assert!(matches!(first[..], [Kind::Define(_), Kind::Batch(_)]));
     assert!(first.iter().flat_map(|kind| reader.frame(kind)).all(|row| !row.is_difference));
-    let second = writer.rows(&steady(&all, &layout, 1));
+    let second = write(&mut writer, &steady(&all, &layout, 1));
     let [Kind::Batch(_)] = &second[..] else { panic!("{second:?}") };
     let frame = Frame { sequence: 2, kind: Some(second[0].clone()) };
     assert!(frame.encoded_len() < 150, "{} bytes for 60 rows", frame.encoded_len());
@@ -201,7 +237,7 @@ fn a_redefinition_takes_a_new_number() {
     let mut writer = SegmentWriter::new(WriteLimits::default());
     let mut reader = Reader::default();
     let old = vec![entity(&mut table, Some(&node), "a")];
-    writer.rows(&steady(&old, &layout, 0)).iter().for_each(|kind| drop(reader.frame(kind)));
+    write(&mut writer, &steady(&old, &layout, 0)).iter().for_each(|kind| drop(reader.frame(kind)));
     assert!(writer.end_unused().is_none());
     drop(old);
     let new = table.intern(Definition {
@@ -212,10 +248,11 @@ fn a_redefinition_takes_a_new_number() {
         start_time_ms: 5,
         labels: Labels::default(),
     });
-    let kinds = writer.rows(&steady(&[new], &layout, 1));
+    let kinds = write(&mut writer, &steady(&[new], &layout, 1));
     let rows: Vec<ReadRow> = kinds.iter().flat_map(|kind| reader.frame(kind)).collect();
     assert_eq!((rows.len(), rows[0].is_difference), (1, false));
-    let Some(Kind::Define(define)) = writer.end_unused() else { panic!("nothing ended") };
+    let ended = writer.end_unused().map(|frame| kind(&frame));
+    let Some(Kind::Define(define)) = ended else { panic!("nothing ended") };
     assert_eq!(define.ended, [2]);
     reader.frame(&Kind::Define(define));
     assert_eq!(reader.entities[&3].uid, "other");
@@ -234,7 +271,7 @@ fn frames_and_labels_stay_within_their_limits() {
     let mut reader = Reader::default();
     let mut read = 0;
     for round in 0..2 {
-        let kinds = writer.rows(&steady(&all, &layout, round));
+        let kinds = write(&mut writer, &steady(&all, &layout, round));
         for kind in &kinds {
             let frame = Frame { sequence: 1, kind: Some(kind.clone()) };
             assert!(frame.encoded_len() <= 2_000, "{}", frame.encoded_len());

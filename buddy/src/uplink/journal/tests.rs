@@ -1,12 +1,17 @@
 //! Tests of the journal: what each stream is given, and when.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use heapster_proto::v1::{Delivery, Frame, delivery::Outcome, frame::Kind, open::Purpose};
-use heapster_shared::tick::Tick;
+use heapster_shared::{
+    entity::{Definition, Entity, EntityTable, Labels, Level},
+    row::{Block, Cell, RowBatch, RowHead},
+    schema::{Field, Layout, table},
+    tick::Tick,
+};
 use prost::Message;
 
-use super::{Journal, NoFrame, WriteLimits};
+use super::{Cut, Journal, NoFrame, WriteLimits};
 use crate::poller::{Polled, RoundEnd};
 
 fn journal() -> Journal {
@@ -63,8 +68,8 @@ fn a_session_starts_live_afresh() {
     assert_eq!(given(&journal, Purpose::Backfill), "o1>0 1 2");
 }
 
-/// After a cut the segment is replayed whole, from its start, and says what was delivered; the
-/// sequence goes on without a gap.
+/// After a cut the segment is replayed from its start, less what was let go of, and says what was
+/// delivered; the sequence goes on without a gap.
 #[test]
 fn a_cut_replays_the_segment() {
     let journal = journal();
@@ -77,7 +82,7 @@ fn a_cut_replays_the_segment() {
     start(&journal);
     write(&journal, 5);
     assert_eq!(given(&journal, Purpose::Live), "o2>0 5");
-    assert_eq!(given(&journal, Purpose::Backfill), "o1>2 1 2 3 4");
+    assert_eq!(given(&journal, Purpose::Backfill), "o1>2 2 3 4");
     settle(&journal, Purpose::Backfill, 3, 4, Outcome::Delivered);
     assert_eq!(given(&journal, Purpose::Backfill), "");
     assert_eq!((journal.spool_state().frames, journal.rejected_frames()), (1, 1));
@@ -111,11 +116,117 @@ fn an_unreadable_segment_is_given_up() {
     write(&journal, 1);
     start(&journal);
     assert_eq!(given(&journal, Purpose::Backfill), "o1>0 1");
-    journal.cut_backfill(None);
+    journal.cut_backfill(Cut::Lost);
     assert_eq!(given(&journal, Purpose::Backfill), "o1>0 1");
-    journal.cut_backfill(Some("sequence 1 is broken"));
+    journal.cut_backfill(Cut::Unreadable("sequence 1 is broken"));
     assert_eq!(given(&journal, Purpose::Backfill), "");
     assert_eq!((journal.spool_state().frames, journal.rejected_frames()), (0, 1));
+}
+
+/// A limit may be another one later, or at another master: the rows are put off, with waits that
+/// grow, and what lies behind them goes on its way.
+#[tokio::test(start_paused = true)]
+async fn a_segment_that_passes_a_limit_is_put_off() {
+    let journal = journal();
+    write(&journal, 1);
+    start(&journal);
+    write(&journal, 2);
+    journal.end_session();
+    start(&journal);
+    assert_eq!(given(&journal, Purpose::Backfill), "o1>0 1");
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        journal.cut_backfill(Cut::Limit("more than 3 entities"));
+        assert_eq!((journal.spool_state().frames, journal.rejected_frames()), (2, 0));
+        if waits.is_empty() {
+            assert_eq!(given(&journal, Purpose::Backfill), "o2>0 2");
+            journal.cut_backfill(Cut::Limit("more than 3 entities"));
+        }
+        let began = tokio::time::Instant::now();
+        let mut sent = String::new();
+        while !sent.starts_with("o1>0") {
+            let Err(NoFrame::Wait(Some(retry_at))) = journal.next(Purpose::Backfill) else {
+                panic!("no time to wait for")
+            };
+            tokio::time::sleep_until(retry_at + Duration::from_millis(1)).await;
+            sent = given(&journal, Purpose::Backfill);
+            if !sent.starts_with("o1>0") {
+                journal.cut_backfill(Cut::Limit("more than 3 entities"));
+            }
+        }
+        waits.push(began.elapsed());
+    }
+    assert!(waits[3] > waits[0] && waits[3] > Duration::from_secs(4), "{waits:?}");
+    settle(&journal, Purpose::Backfill, 1, 1, Outcome::Delivered);
+    assert_eq!(journal.spool_state().frames, 1);
+}
+
+/// A master that answers what it was not sent yet does not make the journal let go of it.
+#[test]
+fn answers_to_what_was_not_sent_are_not_taken() {
+    let journal = journal();
+    start(&journal);
+    (1..=3).for_each(|round| write(&journal, round));
+    assert_eq!(journal.next(Purpose::Live).map(|_| ()), Ok(()), "the Open");
+    assert_eq!(journal.next(Purpose::Live).map(|_| ()), Ok(()), "the first frame");
+    settle(&journal, Purpose::Live, 1, 99, Outcome::Delivered);
+    settle(&journal, Purpose::Live, 2, 99, Outcome::Rejected);
+    assert_eq!((journal.spool_state().frames, journal.rejected_frames()), (2, 0));
+    assert_eq!(given(&journal, Purpose::Live), "2 3");
+}
+
+/// What is delivered is let go of while the segment goes on; after a cut, and after a stop too,
+/// what is left is replayed from the checkpoint on, whose number is one that was delivered.
+#[test]
+fn a_replay_begins_with_the_checkpoint() {
+    let journal = journal();
+    let rows = Rows::new();
+    start(&journal);
+    for round in 1..=6 {
+        journal.write(&rows.of(round));
+        write(&journal, round);
+        given(&journal, Purpose::Live);
+        settle(&journal, Purpose::Live, 1, 9, Outcome::Delivered);
+    }
+    assert_eq!(journal.spool_state().frames, 3);
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(journal.save(directory.path()).unwrap(), 3);
+    journal.end_session();
+    start(&journal);
+    let replayed = given(&journal, Purpose::Backfill);
+    assert_eq!(replayed, "o1>9 0 8 9 10 11 12");
+    let next = Journal::new("i2".into(), 1 << 20);
+    assert_eq!(next.restore(directory.path()).unwrap(), 3);
+    start(&next);
+    assert_eq!(given(&next, Purpose::Backfill), replayed);
+    settle(&next, Purpose::Backfill, 10, 12, Outcome::Delivered);
+    assert_eq!(next.spool_state().frames, 0);
+}
+
+/// A row of one entity.
+struct Rows(Arc<Entity>, Arc<Layout>);
+
+impl Rows {
+    fn new() -> Self {
+        let entity = EntityTable::default().intern(Definition {
+            parent: None,
+            level: Level::Node,
+            name: "node-a".into(),
+            uid: "".into(),
+            start_time_ms: 0,
+            labels: Labels::default(),
+        });
+        Self(entity, Arc::new(Layout::new(vec![Field::plain(table::MEMORY_USAGE.def())])))
+    }
+
+    fn of(&self, round: i64) -> Polled {
+        let Self(entity, layout) = self;
+        let mut block = Block::new(Arc::clone(layout));
+        let head = RowHead { entity: Arc::clone(entity), time_ms: round * 15_000, interval_ms: 0 };
+        block.push(head, &[Cell::int(round)], &[]);
+        let tick = Tick(round * 15_000);
+        Polled::Rows(RowBatch { cluster: "lab".into(), tick, blocks: vec![block] })
+    }
 }
 
 /// Segments of two starts have frames of the same numbers. When the spool drops one that is being
@@ -141,6 +252,6 @@ fn answers_to_a_dropped_segment_are_not_taken_for_another() {
     assert_eq!(journal.next(Purpose::Backfill), Err(NoFrame::End));
     settle(&journal, Purpose::Backfill, 1, 3, Outcome::Delivered);
     assert_eq!(journal.spool_state().frames, left, "nobody has delivered these");
-    journal.cut_backfill(None);
+    journal.cut_backfill(Cut::Lost);
     assert_eq!(given(&journal, Purpose::Backfill), "o1>0 1");
 }

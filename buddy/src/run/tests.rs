@@ -1,0 +1,104 @@
+//! Tests of the buddy as a whole.
+
+use clap::Parser;
+
+use heapster_shared::host::DiscoveryState;
+
+use super::*;
+use crate::args::UplinkArgs;
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    uplink: UplinkArgs,
+    #[command(flatten)]
+    polling: PollingArgs,
+}
+
+fn build(options: &[&str]) -> Result<Buddy, String> {
+    let master = ["buddy", "--insecure", "--master", "http://127.0.0.1:1"];
+    let arguments = master.iter().chain(options);
+    let cli = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
+    let uplink = cli.uplink.config()?;
+    Buddy::build(cli.polling, uplink).map_err(|error| format!("{error:#}"))
+}
+
+/// What is wrong is said before anything starts, with what to do about it.
+#[test]
+fn wrong_options_are_refused_with_a_sentence() {
+    for (options, expected) in [
+        (&["--source", "nope"][..], "unknown source `nope`; the known ones are cadvisor, cgroup"),
+        (&["--discovery", "nope"], "unknown discovery `nope`; the known ones are"),
+        (&["--cluster", "a b"], "letters, digits"),
+        (&["--spool-bytes", "1KiB"], "at least 1MiB"),
+        (&["--host-timeout", "0"], "longer than 0"),
+        (&["--resolution", "10ms"], "between 1s and 24h"),
+        (&["--source", "cadvisor"], "nothing to poll"),
+        (&["--spool", "/proc/none"], "cannot write there"),
+    ] {
+        let error = build(options).map(|_| ()).unwrap_err();
+        assert!(error.contains(expected), "{options:?}: {error}");
+    }
+}
+
+/// With nothing given this machine is polled, with a discovery its hosts are, by cAdvisor.
+#[test]
+fn sources_follow_from_what_is_given() {
+    let alone = build(&[]).unwrap();
+    assert_eq!(alone.own_hosts().len(), 1);
+    assert!(alone.summary().contains("with cgroup"), "{}", alone.summary());
+    assert_eq!(alone.cluster(), "default");
+    let found = build(&["--discovery", "static:?hosts=a=10.0.0.1"]).unwrap();
+    assert_eq!(found.summary(), "watching the hosts of static with cadvisor");
+    let named = build(&["--source", "cadvisor:http://10.0.0.1:8080"]).unwrap();
+    assert_eq!(named.survey(), "watching 10.0.0.1 with cadvisor");
+}
+
+/// A buddy that never reaches its master stops all the same, and keeps its rows on disk.
+#[tokio::test]
+async fn an_unreachable_master_does_not_hold_up_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = directory.path().to_str().unwrap();
+    let buddy = build(&["--resolution", "1s", "--spool", spool]).unwrap();
+    let cancel = CancellationToken::new();
+    let running = tokio::spawn(buddy.run(cancel.clone()));
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    cancel.cancel();
+    tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap().unwrap();
+    let segments = disk::read_all(directory.path()).unwrap();
+    assert_eq!(segments.len(), 1, "failed attempts to connect begin no segments");
+    assert!(segments[0].records.len() >= 3);
+}
+
+/// The first round has the hosts of all discoveries, unless one takes long: then those that are
+/// there are not left waiting for it.
+#[tokio::test(start_paused = true)]
+async fn polling_begins_when_all_discoveries_have_given_a_list() {
+    let state = |name: &str, listed_unix_ms| DiscoveryState {
+        name: name.to_owned(),
+        ok: listed_unix_ms > 0,
+        error: String::new(),
+        hosts: 1,
+        listed_unix_ms,
+    };
+    let listing =
+        |a, b| Listing { hosts: Arc::default(), states: vec![state("a", a), state("b", b)] };
+    let (sender, receiver) = watch::channel(listing(0, 0));
+    let waiting = tokio::spawn(first_lists(receiver.clone()));
+    sender.send_replace(listing(1, 0));
+    tokio::time::sleep(FIRST_LISTS_WITHIN / 2).await;
+    assert!(!waiting.is_finished());
+    sender.send_replace(listing(1, 1));
+    waiting.await.unwrap();
+    sender.send_replace(listing(1, 0));
+    let began = tokio::time::Instant::now();
+    first_lists(receiver).await;
+    assert_eq!(began.elapsed(), FIRST_LISTS_WITHIN);
+    let alone = watch::channel(Listing { hosts: Arc::default(), states: Vec::new() }).1;
+    first_lists(alone).await;
+    assert_eq!(
+        began.elapsed(),
+        FIRST_LISTS_WITHIN,
+        "without discoveries there is nothing to wait for"
+    );
+}

@@ -1,0 +1,87 @@
+//! Writing to the tail: what was polled becomes frames of the open segment.
+
+use heapster_proto::v1::{self, frame::Kind};
+use heapster_shared::row::RowBatch;
+
+use super::State;
+use crate::{
+    poller::{Polled, RoundEnd},
+    spool::LogFrame,
+    uplink::encode::Encoded,
+};
+
+impl State {
+    pub(super) fn write(&mut self, polled: &Polled) {
+        let has_room = match polled {
+            Polled::Rows(batch) => self.writer.has_room_for(batch),
+            Polled::RoundEnd(_) => true,
+        };
+        let is_full = self.writer.is_full() || !has_room;
+        if self.spool.open().is_none() || is_full || self.spool.is_rotation_due() {
+            self.begin();
+        }
+        match polled {
+            Polled::Rows(batch) => self.write_rows(batch),
+            Polled::RoundEnd(end) => self.end_round(*end),
+        }
+    }
+
+    fn write_rows(&mut self, batch: &RowBatch) {
+        let left_out = self.writer.left_out();
+        for frame in self.writer.rows(batch, &mut self.last_sequence) {
+            self.append(frame, batch.tick.0);
+        }
+        let rows = self.writer.left_out() - left_out;
+        // Once a segment: it is likely so at each tick.
+        if rows > 0 && left_out == 0 {
+            tracing::warn!(
+                rows,
+                "rows are left out: the master would not take their names or metrics, or so many at once"
+            );
+        }
+    }
+
+    fn end_round(&mut self, end: RoundEnd) {
+        if let Some(ended) = self.writer.end_unused() {
+            self.append(ended, end.tick.0);
+        }
+        self.last_sequence += 1;
+        self.append(Encoded::new(self.last_sequence, round_end(end)), end.tick.0);
+        self.set_checkpoint(end.tick.0);
+    }
+
+    /// Lets go of what is settled, now or when it is: at the end of a round, and in a session only,
+    /// since without one nothing is settled.
+    fn set_checkpoint(&mut self, tick_unix_ms: i64) {
+        let is_live = self.live.as_ref().map(|live| live.segment())
+            == self.spool.open().map(|open| open.id());
+        if !is_live || !self.spool.wants_checkpoint() {
+            return;
+        }
+        let Some(frames) = self.writer.checkpoint(self.last_sequence) else { return };
+        let frames = frames.into_iter().map(|frame| log_frame(frame, tick_unix_ms));
+        self.spool.set_checkpoint(frames.collect());
+    }
+
+    fn append(&mut self, frame: Encoded, tick_unix_ms: i64) {
+        let is_numbered = frame.sequence > 0;
+        // Refused only where the segment was dropped whole, because the spool is too small for it:
+        // then this frame, which goes with the same segment, is lost too.
+        if !self.spool.append(log_frame(frame, tick_unix_ms)) && is_numbered {
+            self.spool.count_dropped();
+        }
+    }
+}
+
+fn log_frame(frame: Encoded, tick_unix_ms: i64) -> LogFrame {
+    LogFrame { sequence: frame.sequence, tick_unix_ms, bytes: frame.bytes }
+}
+
+fn round_end(end: RoundEnd) -> Kind {
+    Kind::RoundEnd(v1::RoundEnd {
+        tick_unix_ms: end.tick.0.unsigned_abs(),
+        hosts_ok: end.ok,
+        hosts_failed: end.failed,
+        hosts_late: end.late,
+    })
+}
