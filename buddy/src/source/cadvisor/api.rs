@@ -15,7 +15,7 @@ use super::{
 };
 use crate::source::{
     Layouts, Readings, Recorder, Shapes,
-    fetch::{FetchError, Fetcher},
+    fetch::{Body, FetchError, Fetcher},
     json::decode,
 };
 
@@ -36,8 +36,8 @@ pub(super) enum Api {
 pub(super) struct Answers {
     api: Api,
     base: String,
-    main: String,
-    other: String,
+    main: Body,
+    other: Body,
 }
 
 impl Api {
@@ -84,7 +84,7 @@ impl Api {
         };
         let other = match self.other_url(base) {
             Some(url) => fetcher.get(&url).await?,
-            None => String::new(),
+            None => Body::default(),
         };
         Ok(Answers { api: self, base: base.to_owned(), main, other })
     }
@@ -116,7 +116,7 @@ async fn root_start(fetcher: &Fetcher, base: &str) -> Result<i64, FetchError> {
 impl Answers {
     /// Answers that are there already.
     pub(super) fn given(api: Api, main: String, other: String) -> Self {
-        Self { api, base: "http://h".to_owned(), main, other }
+        Self { api, base: "http://h".to_owned(), main: main.into(), other: other.into() }
     }
 
     /// The version that they are of.
