@@ -4,7 +4,7 @@
 //! nothing made up. The poller gives it a deadline. To add a kind, write its file and its word in
 //! the list below.
 
-mod fetch;
+pub mod fetch;
 mod json;
 mod readings;
 

@@ -34,7 +34,7 @@ use self::{
 };
 use super::{
     Kind, Layouts, PlainReading, PollError, Readings, Source,
-    fetch::{FetchError, Fetcher},
+    fetch::{FetchError, FetchOptions, Fetcher, TlsOptions, Verification},
 };
 
 /// The entry in the table of sources.
@@ -65,7 +65,7 @@ struct Options {
     port: Option<u16>,
     /// `http` or `https`, for discovered hosts. Default: `http`.
     scheme: Option<String>,
-    /// The largest answer that is read, after decompression. Default: 64MiB.
+    /// The largest answer that is read. Default: 64MiB.
     #[serde(default = "default_max_body_size")]
     max_body_size: ByteSize,
 }
@@ -90,7 +90,8 @@ struct Cadvisor {
     layouts: Layouts,
 }
 
-fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
+fn build(mut spec: Spec) -> Result<Box<dyn Source>, SpecError> {
+    let tls = TlsOptions::split_off(&mut spec)?;
     let options: Options = spec.options()?;
     let wrong = |what: String| SpecError(format!("{}: {what}", spec.name()));
     let own_host = match spec.location.as_str() {
@@ -114,10 +115,17 @@ fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
         own_host,
         port: options.port.unwrap_or(DEFAULT_PORT),
         scheme,
-        fetcher: Fetcher::new(options.max_body_size).map_err(wrong)?,
+        fetcher: fetcher(options.max_body_size, &tls).map_err(wrong)?,
         hosts: Hosts::default(),
         layouts: Layouts::default(),
     }))
+}
+
+fn fetcher(max_body_size: ByteSize, tls: &TlsOptions) -> Result<Fetcher, String> {
+    if tls.tls == Verification::NodeName {
+        return Err("tls=node-name is for kubelets; write tls=verify or tls=skip".to_owned());
+    }
+    Fetcher::new(FetchOptions::new(max_body_size).with(tls)?)
 }
 
 /// The host that an address such as `http://127.0.0.1:8080` names.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::source::{
     PlainReading,
-    fetch::{FetchError, Fetcher},
+    fetch::{Body, FetchError, Fetcher},
     json::decode,
 };
 
@@ -34,8 +34,8 @@ pub(super) enum Api {
 pub(super) struct Answers {
     api: Api,
     base: String,
-    main: String,
-    other: String,
+    main: Body,
+    other: Body,
 }
 
 impl Api {
@@ -82,7 +82,7 @@ impl Api {
         };
         let other = match self.other_url(base) {
             Some(url) => fetcher.get(&url).await?,
-            None => String::new(),
+            None => Body::default(),
         };
         Ok(Answers { api: self, base: base.to_owned(), main, other })
     }
@@ -115,7 +115,8 @@ impl Answers {
     /// Answers as they were recorded.
     #[cfg(test)]
     pub(super) fn recorded(api: Api, main: &str, other: &str) -> Self {
-        Self { api, base: "http://h".to_owned(), main: main.to_owned(), other: other.to_owned() }
+        let body = |text: &str| Body::from(text.to_owned());
+        Self { api, base: "http://h".to_owned(), main: body(main), other: body(other) }
     }
 
     /// The version that they are of.

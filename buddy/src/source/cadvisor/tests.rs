@@ -293,7 +293,7 @@ fn addresses_of_hosts() {
             own_host: None,
             port: options.port.unwrap_or(DEFAULT_PORT),
             scheme: options.scheme.unwrap_or_else(|| DEFAULT_SCHEME.to_owned()),
-            fetcher: Fetcher::new(options.max_body_size).unwrap(),
+            fetcher: fetcher(options.max_body_size, &TlsOptions::default()).unwrap(),
             layouts: Layouts::default(),
             hosts: Hosts::default(),
         }
@@ -344,6 +344,8 @@ fn wrong_options_are_refused_before_anything_starts() {
         ("cadvisor:10.0.0.1:8080", "write an address"),
         ("cadvisor:http://u:p@a", "not supported"),
         ("cadvisor?max_body_size=big", "is no size"),
+        ("cadvisor?cert=/a", "`cert` needs its `key`"),
+        ("cadvisor?tls=node-name", "is for kubelets"),
     ] {
         let error = build(text.parse().unwrap()).err().unwrap().to_string();
         assert!(error.contains(expected), "{text}: {error}");

@@ -1,25 +1,29 @@
 //! Why there is no document, in words that a person can act on.
 
-use std::{error::Error as StdError, io::ErrorKind, time::Duration};
+use std::io::{self, ErrorKind};
 
-use hyper::StatusCode;
-use hyper_util::client::legacy::Error;
+use heapster_shared::units::ByteSize;
+
+use super::receive::Trouble;
 
 /// Of the first line of a refusal no more is shown than this.
 const REFUSAL_CHARS: usize = 200;
 
 /// Why there is no document.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::source) enum FetchError {
+pub enum FetchError {
     /// The host refused, in HTTP.
-    #[error("{url} answered {status}{line}")]
+    #[error("{url} answered {status}{text}{advice}")]
     Status {
         /// What was asked.
         url: String,
         /// The refusal.
-        status: StatusCode,
-        /// `: ` and the first line of the body, or nothing.
-        line: String,
+        status: u16,
+        /// ` ` and what the status means to the host, `: ` and the first line of the body, or
+        /// nothing.
+        text: String,
+        /// `; ` and what to do about it, or nothing.
+        advice: String,
     },
     /// There is no connection; another address of the host may serve.
     #[error("{url}: {reason}")]
@@ -41,15 +45,41 @@ pub(in crate::source) enum FetchError {
 
 impl FetchError {
     /// An answer that is of no use.
-    pub(in crate::source) fn failed(url: &str, reason: impl Into<String>) -> Self {
+    pub fn failed(url: &str, reason: impl Into<String>) -> Self {
         Self::Failed { url: url.to_owned(), reason: reason.into() }
+    }
+
+    pub(super) fn unreachable(url: &str, reason: impl Into<String>) -> Self {
+        Self::Unreachable { url: url.to_owned(), reason: reason.into() }
+    }
+
+    /// The status of a refusal in HTTP.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
     }
 
     /// Whether the host answered that it does not know, or cannot do, what was asked; another
     /// version of its API may serve.
-    pub(in crate::source) fn is_not_served(&self) -> bool {
-        let Self::Status { status, .. } = self else { return false };
-        matches!(status.as_u16(), 400 | 404 | 405 | 410 | 500 | 501)
+    #[must_use]
+    pub fn is_not_served(&self) -> bool {
+        matches!(self.status(), Some(400 | 404 | 405 | 410 | 500 | 501))
+    }
+
+    /// With what a source knows to do about a refusal with this status, as a clause; it is said
+    /// after what the fetcher itself knows.
+    #[must_use]
+    pub fn with_advice(mut self, advise: impl FnOnce(u16) -> Option<String>) -> Self {
+        if let Self::Status { status, advice, .. } = &mut self
+            && let Some(more) = advise(*status)
+        {
+            advice.push_str("; ");
+            advice.push_str(&more);
+        }
+        self
     }
 }
 
@@ -64,55 +94,89 @@ pub(super) fn first_line(body: &[u8]) -> String {
     format!(": {shown}")
 }
 
-/// Why no answer came at all, in words.
-pub(super) fn no_answer(url: &str, error: &Error, connect_timeout: Duration) -> FetchError {
-    let io_kind = causes(error)
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind))
-        .find(|kind| *kind != ErrorKind::Other);
-    let inner = innermost(error);
-    let reason = match io_kind {
-        Some(ErrorKind::ConnectionRefused) => {
+/// A failure of the machine or the network, in words.
+pub(super) fn io_words(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => {
             "connection refused; nothing listens on that port".to_owned()
         }
-        Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => {
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
             "no route to the host".to_owned()
         }
-        Some(ErrorKind::TimedOut) if error.is_connect() => {
-            format!("no connection within {} s", connect_timeout.as_secs())
-        }
-        Some(ErrorKind::TimedOut) => "the connection timed out".to_owned(),
-        _ if causes(error).any(|cause| cause.to_string().contains("dns error")) => {
-            format!("the name of the host cannot be resolved: {inner}")
-        }
-        _ if causes(error).any(|cause| cause.is::<rustls::Error>()) => {
-            format!("no TLS connection: {inner}")
-        }
-        _ if error.is_connect() => format!("no connection: {inner}"),
-        _ => format!("the host closed the connection or gave no HTTP answer: {inner}"),
-    };
-    if error.is_connect() {
-        return FetchError::Unreachable { url: url.to_owned(), reason };
+        ErrorKind::TimedOut => "the connection timed out".to_owned(),
+        _ => error.to_string(),
     }
-    FetchError::failed(url, reason)
 }
 
-/// The error, its cause, and so on down. What is wrapped in an I/O error counts as its cause,
-/// although the standard library skips it: that is where rustls is found.
-fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| {
-        let error: &'a (dyn StdError + 'static) = *error;
-        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
+/// That a name has no address, in words.
+pub(super) fn resolve_words(error: &io::Error) -> String {
+    format!("the name of the host cannot be resolved: {error}")
+}
+
+/// What is wrong with an answer, in words.
+pub(super) fn answer_words(trouble: &Trouble, limit: usize) -> String {
+    let closed = || "it closed the connection".to_owned();
+    let words = |error: &Option<io::Error>| error.as_ref().map_or_else(closed, io_words);
+    let no_answer = "the host closed the connection or gave no HTTP answer";
+    match trouble {
+        Trouble::NoAnswer(error) => format!("{no_answer}: {}", words(error)),
+        Trouble::NoHead(error) => format!("{no_answer}: in the head {}", words(error)),
+        Trouble::BrokeOff(bytes, error) => {
+            format!("the answer broke off after {bytes} bytes: {}", words(error))
         }
-    })
+        Trouble::Invalid(what) => {
+            format!("the host gave no HTTP answer that is safe to read: {what}")
+        }
+        Trouble::Encoded(encoding) => {
+            format!("the answer is encoded as {encoding:?}, which was not asked for")
+        }
+        Trouble::TooLarge => {
+            format!("the answer is larger than the limit of {}", ByteSize(limit as u64))
+        }
+    }
 }
 
-/// The cause at the bottom: those above it only say that something failed.
-pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
-    causes(error).last().map(ToString::to_string).unwrap_or_default()
+/// What to do about a refusal for who asks; `path` is what was asked for, `token` the name of what
+/// was sent, and `secure` whether it was by TLS.
+pub(super) fn credentials_advice(
+    status: u16,
+    path: &str,
+    sent: Option<&str>,
+    secure: bool,
+) -> String {
+    match (status, sent) {
+        (401, None) if secure => {
+            "; it wants to know who asks: set token_file=FILE, or cert=FILE and key=FILE".to_owned()
+        }
+        (401, None) => {
+            "; it wants to know who asks, and credentials are sent by TLS only: use https"
+                .to_owned()
+        }
+        (401, Some(sent)) => format!(
+            "; it does not accept {sent}: has it expired, or is it of another cluster? A kubelet accepts tokens only with webhook authentication turned on"
+        ),
+        (403, _) if secure => match resource(path) {
+            Some(resource) => format!(
+                "; whom it took us for may not read this: allow `get` on {resource} in a ClusterRole"
+            ),
+            None => "; whom it took us for may not read this".to_owned(),
+        },
+        _ => String::new(),
+    }
+}
+
+/// The resource of Kubernetes that stands for a path of a kubelet, or of the API server in front.
+fn resource(path: &str) -> Option<&'static str> {
+    let begins = |start: &str| path.starts_with(start);
+    if begins("/api/v1/nodes/") && path.contains("/proxy/") {
+        return Some("nodes/proxy");
+    }
+    match () {
+        () if begins("/stats/") => Some("nodes/stats"),
+        () if begins("/metrics") => Some("nodes/metrics"),
+        () if begins("/pods") || begins("/runningpods") => Some("nodes/proxy"),
+        () => None,
+    }
 }
 
 #[cfg(test)]
@@ -125,5 +189,34 @@ mod tests {
         assert_eq!(first_line(b""), "");
         assert_eq!(first_line("é".repeat(500).as_bytes()).chars().count(), 202);
         assert_eq!(first_line(b"a\x1b[31mb\xff"), ": a[31mb\u{fffd}");
+    }
+
+    #[test]
+    fn what_a_role_must_allow() {
+        let advice = |path| credentials_advice(403, path, Some("the token"), true);
+        assert!(advice("/stats/summary").contains("`get` on nodes/stats"));
+        assert!(advice("/metrics/cadvisor").contains("`get` on nodes/metrics"));
+        assert!(advice("/api/v1/nodes/a/proxy/stats/summary").contains("`get` on nodes/proxy"));
+        assert!(!advice("/api/v2.1/stats/").contains("nodes/"));
+        assert_eq!(credentials_advice(404, "/stats/summary", None, true), "");
+    }
+
+    #[test]
+    fn a_source_says_what_it_knows() {
+        let status = |status| FetchError::Status {
+            url: "http://h/".to_owned(),
+            status,
+            text: " Forbidden".to_owned(),
+            advice: "; a".to_owned(),
+        };
+        let advise = |status| (status == 403).then(|| "b".to_owned());
+        assert_eq!(
+            status(403).with_advice(advise).to_string(),
+            "http://h/ answered 403 Forbidden; a; b"
+        );
+        assert_eq!(
+            status(500).with_advice(advise).to_string(),
+            "http://h/ answered 500 Forbidden; a"
+        );
     }
 }
