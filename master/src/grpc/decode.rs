@@ -12,6 +12,7 @@ mod definitions;
 mod error;
 mod kept;
 mod members;
+mod plan;
 mod segment;
 #[cfg(test)]
 mod tests;

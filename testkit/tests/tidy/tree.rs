@@ -79,10 +79,12 @@ impl Tree {
 }
 
 impl File {
-    /// The lines of code with their numbers: comments and tests are left out, be they at the end
-    /// or in files of their own.
+    /// The lines of code with their numbers: comments, benches and tests are left out, be they at
+    /// the end or in files of their own.
     pub(crate) fn production(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_test = self.path.contains("/tests/") || self.path.ends_with("/tests.rs");
+        let folders = ["/tests/", "/benches/"];
+        let is_test = folders.iter().any(|folder| self.path.contains(folder))
+            || self.path.ends_with("/tests.rs");
         self.code().take_while(move |(_, line)| !is_test && line.trim() != "#[cfg(test)]")
     }
 

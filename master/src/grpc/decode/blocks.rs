@@ -10,15 +10,16 @@ use heapster_shared::{
     Set,
     entity::Entity,
     row::{Block, Cell, RowHead},
-    schema::{Layout, ValueType},
+    schema::Layout,
 };
 
 use super::{
-    columns::{ColumnReader, known_increase},
+    columns::{ColumnReader, Columns, known_increase, optional, too_wide},
     definitions::WireLayout,
     error::{DecodeError, ensure, ensure_within},
     kept::KeptRows,
     members::{Found, Home, Member, Members},
+    plan::{FieldKind, FieldPlan, plans},
     wire::{BlockView, ColumnView},
 };
 
@@ -32,23 +33,6 @@ pub(super) struct LayoutState {
     /// Columns on the wire, also of fields that this program does not know.
     width: usize,
     kept: KeptRows,
-}
-
-/// Where a field comes from and goes to.
-#[derive(Clone, Copy, Debug)]
-struct FieldPlan {
-    column: u16,
-    kind: FieldKind,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum FieldKind {
-    Gauge,
-    /// With its place among the counters.
-    Counter(u16),
-    Real,
-    /// A counter of doubles has no increases.
-    RealCounter(u16),
 }
 
 /// What a block gave beside its rows.
@@ -77,31 +61,11 @@ pub(super) struct Reading<'a> {
     pub(super) max_kept: usize,
 }
 
-/// The columns of a block as its rows need them.
-struct Columns<'a> {
-    time: Option<ColumnReader<'a>>,
-    interval: Option<ColumnReader<'a>>,
-    fields: Vec<ColumnReader<'a>>,
-}
-
 impl LayoutState {
     pub(super) fn new(wire: WireLayout) -> Self {
         let layout = wire.layout;
-        let counters = layout.counters();
-        let plans = wire.columns.iter().zip(layout.measured()).enumerate();
-        let plans = plans.map(|(at, (column, field))| {
-            let real = field.metric.value_type() == ValueType::Double;
-            let kind = match (real, counters.binary_search(&at)) {
-                (false, Err(_)) => FieldKind::Gauge,
-                (false, Ok(counter)) => FieldKind::Counter(small(counter)),
-                (true, Err(_)) => FieldKind::Real,
-                (true, Ok(counter)) => FieldKind::RealCounter(small(counter)),
-            };
-            FieldPlan { column: small(*column), kind }
-        });
-        let fields: Box<[FieldPlan]> = plans.collect();
-        let is_kept =
-            |plan: &&FieldPlan| matches!(plan.kind, FieldKind::Gauge | FieldKind::Counter(_));
+        let fields = plans(&layout, &wire.columns);
+        let is_kept = |plan: &&FieldPlan| plan.is_integer();
         let kept = KeptRows::new(wire.id, fields.iter().filter(is_kept).count());
         Self { layout, fields, width: wire.width, kept }
     }
@@ -287,21 +251,6 @@ impl LayoutState {
     }
 }
 
-impl Columns<'_> {
-    /// Passes over a row, of which the times are read already.
-    fn skip(&mut self) {
-        self.fields.iter_mut().for_each(ColumnReader::skip);
-    }
-
-    fn check(&self) -> Result<(), DecodeError> {
-        let all = self.time.iter().chain(&self.interval).chain(&self.fields);
-        if all.into_iter().any(ColumnReader::is_broken) {
-            return Err(too_wide("columns"));
-        }
-        Ok(())
-    }
-}
-
 /// The value and increase of an integer field; none when it leaves the range.
 #[inline]
 fn integer(column: &mut ColumnReader<'_>, form: Form, last: &mut Cell) -> Option<(Cell, Cell)> {
@@ -317,15 +266,6 @@ fn integer(column: &mut ColumnReader<'_>, form: Form, last: &mut Cell) -> Option
     Some((*last, increase))
 }
 
-fn optional<'a>(
-    name: &str,
-    column: Option<ColumnView<'a>>,
-    rows: usize,
-) -> Result<Option<ColumnReader<'a>>, DecodeError> {
-    let reader = column.map(|column| ColumnReader::new(column, rows)).transpose();
-    reader.map_err(|error| error.at(name))
-}
-
 #[inline]
 fn head(
     entity: &Arc<Entity>,
@@ -338,13 +278,4 @@ fn head(
     }
     let interval_ms = u32::try_from(interval_ms).map_err(|_| "its interval is out of range")?;
     Ok(RowHead { entity: Arc::clone(entity), time_ms: tick_ms + time_ms, interval_ms })
-}
-
-fn too_wide(what: &str) -> DecodeError {
-    DecodeError::Malformed(format!("{what}: a number of more than 64 bits"))
-}
-
-/// Indices of fields; a layout has no more than 4096.
-fn small(index: usize) -> u16 {
-    u16::try_from(index).unwrap_or(u16::MAX)
 }

@@ -148,3 +148,39 @@ fn real_at(bytes: &[u8], row: usize) -> f64 {
 pub(super) fn known_increase(increase: i64) -> Cell {
     if increase < 0 { Cell::ABSENT } else { Cell::int(increase) }
 }
+
+/// The columns of a block as its rows need them.
+pub(super) struct Columns<'a> {
+    pub(super) time: Option<ColumnReader<'a>>,
+    pub(super) interval: Option<ColumnReader<'a>>,
+    pub(super) fields: Vec<ColumnReader<'a>>,
+}
+
+impl Columns<'_> {
+    /// Passes over a row, of which the times are read already.
+    pub(super) fn skip(&mut self) {
+        self.fields.iter_mut().for_each(ColumnReader::skip);
+    }
+
+    pub(super) fn check(&self) -> Result<(), DecodeError> {
+        let all = self.time.iter().chain(&self.interval).chain(&self.fields);
+        if all.into_iter().any(ColumnReader::is_broken) {
+            return Err(too_wide("columns"));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn optional<'a>(
+    name: &str,
+    column: Option<ColumnView<'a>>,
+    rows: usize,
+) -> Result<Option<ColumnReader<'a>>, DecodeError> {
+    let reader = column.map(|column| ColumnReader::new(column, rows)).transpose();
+    reader.map_err(|error| error.at(name))
+}
+
+/// A number does not fit.
+pub(super) fn too_wide(what: &str) -> DecodeError {
+    DecodeError::Malformed(format!("{what}: a number of more than 64 bits"))
+}

@@ -1,6 +1,7 @@
 //! Tests of the reader: the words of the protocol, and what garbage does.
 
 mod garbage;
+mod wire;
 
 use heapster_proto::v1::{Block as WireBlock, Column, block::Form, frame::Kind};
 use heapster_shared::{entity::EntityId, schema::table};

@@ -14,7 +14,7 @@ fn id() -> impl Strategy<Value = u32> {
 }
 
 prop_compose! {
-    fn column()(
+    pub(super) fn column()(
         ints in prop::collection::vec(number(), 0..4),
         reals in prop::collection::vec(any::<f64>(), 0..4),
         absent in prop::collection::vec(any::<u8>(), 0..2),
