@@ -115,7 +115,7 @@ impl Members {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, btree_map::Entry};
 
     use heapster_shared::entity::{Definition, EntityTable, Labels, Level};
     use proptest::prelude::*;
@@ -147,13 +147,13 @@ mod tests {
                 if step == 0 {
                     members.remove(id);
                     model.remove(&id);
-                } else if !model.contains_key(&id) {
+                } else if let Entry::Vacant(place) = model.entry(id) {
                     let name = (step > 1).then(|| format!("e{index}"));
                     match &name {
                         Some(name) => members.insert(id, entity(name)),
                         None => members.insert_foreign(id),
                     }
-                    model.insert(id, name);
+                    place.insert(name);
                 }
                 prop_assert_eq!(members.len(), model.len());
                 for (id, name) in &model {
