@@ -13,7 +13,8 @@ pub mod supervisor;
 
 use std::{fmt, marker::PhantomData, time::Instant};
 
-use actix::{Message, Recipient};
+use actix::{Actor, Addr, Context, Handler, Message, Recipient, dev::SendError};
+use mailbox::{Depth, Queued};
 
 use crate::{
     delivery::{Payload, Ticket},
@@ -60,13 +61,51 @@ pub struct SinkHandle {
     pub name: String,
     /// Whether acknowledgements wait for it.
     pub required: bool,
-    /// Where it takes payloads.
-    pub offer: Recipient<Offer>,
-    /// Where it tells its state.
+    /// Asked for its state.
     pub observe: Recipient<Observe<SinkStatus>>,
-    /// Where it is asked to finish.
+    /// Asked to finish.
     pub drain: Recipient<Drain>,
+    offer: Recipient<Queued<Offer>>,
+    depth: Depth,
 }
+
+impl SinkHandle {
+    /// The handle of a sink's actor.
+    #[must_use]
+    pub fn new<A>(name: String, required: bool, actor: Addr<A>) -> Self
+    where
+        A: Actor<Context = Context<A>>
+            + Handler<Queued<Offer>>
+            + Handler<Observe<SinkStatus>>
+            + Handler<Drain>,
+    {
+        Self {
+            name,
+            required,
+            observe: actor.clone().recipient(),
+            drain: actor.clone().recipient(),
+            offer: actor.recipient(),
+            depth: Depth::default(),
+        }
+    }
+
+    /// Offers a payload without waiting.
+    ///
+    /// # Errors
+    /// When the mailbox is full or the actor gone; gives the offer back.
+    pub fn offer(&self, offer: Offer) -> Result<(), SendError<Offer>> {
+        self.offer.try_send(self.depth.queue(offer)).map_err(mailbox::unqueued)
+    }
+
+    /// Offers that it has not handled yet.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth.get()
+    }
+}
+
+mailbox::takes_queued!(sink::SinkActor: Offer);
+mailbox::takes_queued!(model::ModelActor: Offer);
 
 impl fmt::Debug for SinkHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,22 +8,19 @@ mod control;
 mod convert;
 pub mod decode;
 mod ingest;
+mod service;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use actix::Addr;
 use decode::ReaderLimits;
-use heapster_proto::v1::{
-    self,
-    heapster_server::{Heapster, HeapsterServer},
-};
+use heapster_proto::v1;
 use heapster_shared::tick::Resolution;
-use tokio::{net::TcpListener, sync::mpsc};
-use tokio_stream::wrappers::ReceiverStream;
+use service::BuddyService;
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
-    Request, Response, Status, Streaming,
-    codec::CompressionEncoding,
+    Request,
     transport::{Server, server::TcpIncoming},
 };
 
@@ -59,37 +56,6 @@ pub struct Context {
     pub ingests: TaskTracker,
 }
 
-struct Service {
-    context: Arc<Context>,
-}
-
-#[tonic::async_trait]
-impl Heapster for Service {
-    type ControlStream = ReceiverStream<Result<v1::ToBuddy, Status>>;
-    type IngestStream = ReceiverStream<Result<v1::Receipt, Status>>;
-
-    async fn control(
-        &self,
-        request: Request<Streaming<v1::FromBuddy>>,
-    ) -> Result<Response<Self::ControlStream>, Status> {
-        let peer = peer(&request);
-        let (outbox, stream) = mpsc::channel(OUTBOX_BOUND);
-        let context = Arc::clone(&self.context);
-        tokio::spawn(control::serve(context, request.into_inner(), peer, outbox));
-        Ok(Response::new(ReceiverStream::new(stream)))
-    }
-
-    async fn ingest(
-        &self,
-        request: Request<Streaming<v1::Frame>>,
-    ) -> Result<Response<Self::IngestStream>, Status> {
-        let (outbox, stream) = mpsc::channel(OUTBOX_BOUND);
-        let context = Arc::clone(&self.context);
-        self.context.ingests.spawn(ingest::serve(context, request.into_inner(), outbox));
-        Ok(Response::new(ReceiverStream::new(stream)))
-    }
-}
-
 fn peer<T>(request: &Request<T>) -> String {
     request.remote_addr().map_or_else(String::new, |peer: SocketAddr| peer.to_string())
 }
@@ -106,13 +72,11 @@ pub async fn serve(context: Context, listener: TcpListener) -> anyhow::Result<()
     let (health, health_service) = tonic_health::server::health_reporter();
     let max_bytes = ReaderLimits::from(&context.limits).max_frame_bytes;
     let (draining, closing) = (context.draining.clone(), context.closing.clone());
-    let heapster = HeapsterServer::new(Service { context: Arc::new(context) })
-        .accept_compressed(CompressionEncoding::Zstd)
-        .max_decoding_message_size(max_bytes);
-    health.set_serving::<HeapsterServer<Service>>().await;
+    let heapster = BuddyService { context: Arc::new(context), max_bytes };
+    health.set_serving::<BuddyService>().await;
     let not_serving = async move {
         draining.cancelled().await;
-        health.set_not_serving::<HeapsterServer<Service>>().await;
+        health.set_not_serving::<BuddyService>().await;
     };
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))

@@ -43,8 +43,7 @@ impl Program {
     pub fn build(args: &MasterArgs, more: Vec<Configured>) -> anyhow::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // One more: the first is the supervisor's and the router's.
-        let arbiters = Arbiters::start(threads + 1);
-        let arbiter = arbiters.handles().pop().context("there is no thread for the sinks")?;
+        let mut arbiters = Arbiters::start(threads + 1);
         let mut configured = Vec::new();
         for spec in &args.sinks {
             let sink = sinks::configure(spec.clone());
@@ -52,10 +51,12 @@ impl Program {
         }
         configured.extend(more);
         let model = ModelHandle::default();
-        let mut children = vec![model_child(args, &model, arbiter.clone())];
+        // The API asks the model, which should keep nobody waiting and wait for nobody.
+        let mut children = vec![model_child(args, &model, arbiters.reserve())];
         let names = unique_names(&configured);
-        let named = configured.into_iter().zip(names);
-        children.extend(named.map(|(sink, name)| sink_child(sink, name, arbiter.clone())));
+        let places = arbiters.handles().into_iter().skip(1).cycle();
+        let placed = configured.into_iter().zip(names).zip(places);
+        children.extend(placed.map(|((sink, name), arbiter)| sink_child(sink, name, arbiter)));
 
         let mut master = Master::build(args, arbiters, children)?;
         let listener = master.take_http().context("the listener of HTTP is gone")?;
@@ -162,13 +163,7 @@ fn model_child(args: &MasterArgs, model: &ModelHandle, arbiter: ArbiterHandle) -
                 ModelActor::new(limits).guarded(guard)
             });
             model.replace(address.clone());
-            SinkHandle {
-                name: "model".to_owned(),
-                required: false,
-                offer: address.clone().recipient(),
-                observe: address.clone().recipient(),
-                drain: address.recipient(),
-            }
+            SinkHandle::new("model".to_owned(), false, address)
         }),
     }
 }
@@ -184,13 +179,7 @@ fn sink_child(sink: Configured, name: String, arbiter: ArbiterHandle) -> SinkChi
         start: Box::new(move |guard| {
             let actor = make.clone();
             let address = SinkActor::start_in_arbiter(&arbiter, move |_| actor().guarded(guard));
-            SinkHandle {
-                name: name.clone(),
-                required,
-                offer: address.clone().recipient(),
-                observe: address.clone().recipient(),
-                drain: address.recipient(),
-            }
+            SinkHandle::new(name.clone(), required, address)
         }),
     }
 }

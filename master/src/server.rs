@@ -34,23 +34,35 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// The threads that actors live on.
-pub struct Arbiters(Vec<Arbiter>);
+pub struct Arbiters {
+    shared: Vec<Arbiter>,
+    reserved: Vec<Arbiter>,
+}
 
 impl Arbiters {
     /// Starts this many, at least one. Needs a running actix system.
     #[must_use]
     pub fn start(count: usize) -> Self {
-        Self((0..count.max(1)).map(|_| Arbiter::new()).collect())
+        let shared = (0..count.max(1)).map(|_| Arbiter::new()).collect();
+        Self { shared, reserved: Vec::new() }
     }
 
-    /// The arbiters as actors are started on them.
+    /// The arbiters as actors are started on them, those that are reserved left out.
     #[must_use]
     pub fn handles(&self) -> Vec<ArbiterHandle> {
-        self.0.iter().map(Arbiter::handle).collect()
+        self.shared.iter().map(Arbiter::handle).collect()
+    }
+
+    /// Starts one more for one actor, which then waits for no other.
+    pub fn reserve(&mut self) -> ArbiterHandle {
+        let arbiter = Arbiter::new();
+        let handle = arbiter.handle();
+        self.reserved.push(arbiter);
+        handle
     }
 
     fn stop(self) {
-        for arbiter in self.0 {
+        for arbiter in self.shared.into_iter().chain(self.reserved) {
             arbiter.stop();
         }
     }

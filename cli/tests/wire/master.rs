@@ -43,11 +43,11 @@ impl Master {
 
     /// Reads a frame that has to be good.
     pub(crate) fn frame(&mut self, frame: Frame) -> Content {
-        let bytes = frame.encoded_len();
-        match self.reader.read(frame, bytes).unwrap_or_else(|error| panic!("{error}")) {
+        let read = self.reader.read(&frame.encode_to_vec());
+        match read.unwrap_or_else(|error| panic!("{error}")).content {
             Content::Define(mut definitions) => {
                 let request = std::mem::take(&mut definitions.request);
-                let entities = self.entities.resolve(request.entities, 0);
+                let entities = self.entities.resolve(request.entities);
                 let layouts = request.layouts.iter().map(|one| self.entities.layout(one)).collect();
                 self.reader.define(definitions, Resolved { entities, layouts });
                 Content::Unknown

@@ -221,7 +221,7 @@ impl Cluster {
         for buddy in self.members.forget(before_ms) {
             self.inventory.forget(&buddy);
         }
-        self.entities.forget(before_ms);
+        self.entities.forget(now_ms, before_ms);
         let unused = self.counts.used_ms < before_ms && self.entities.is_empty();
         if unused && self.members.is_empty() {
             info!(cluster = &*self.config.name, "a cluster without buddies is forgotten");
@@ -275,7 +275,7 @@ impl Handler<ResolveDefinitions> for Cluster {
         if known.saturating_add(ask.entities.len()) > self.config.max_entities {
             return Err(TooManyEntities(known));
         }
-        let entities = self.entities.resolve(ask.entities, unix_ms());
+        let entities = self.entities.resolve(ask.entities);
         let layouts = ask.layouts.iter().map(|fields| self.entities.layout(fields)).collect();
         self.remember_numbers();
         Ok(Resolved { entities, layouts })
@@ -302,7 +302,6 @@ impl Handler<SubmitRows> for Cluster {
             return true;
         }
         self.count(&rows);
-        self.entities.saw(&rows.blocks, now_ms);
         self.aggregator.add(rows.tick, &rows.blocks, now_ms);
         if !submit.follows {
             self.aggregator.miss(rows.tick, now_ms);

@@ -24,9 +24,10 @@ impl Depth {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn enter(&self) -> Place {
+    /// A message on its way, which counts until it is taken.
+    pub(super) fn queue<M>(&self, message: M) -> Queued<M> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Place(self.clone())
+        Queued { message, place: Place(self.clone()) }
     }
 }
 
@@ -57,6 +58,14 @@ impl<M> Queued<M> {
 
 impl<M: Message> Message for Queued<M> {
     type Result = M::Result;
+}
+
+/// The error with the message that was not sent.
+pub(super) fn unqueued<M>(error: SendError<Queued<M>>) -> SendError<M> {
+    match error {
+        SendError::Full(queued) => SendError::Full(queued.take()),
+        SendError::Closed(queued) => SendError::Closed(queued.take()),
+    }
 }
 
 /// Makes an actor take these messages, which it handles, from a [`Mailbox`] as well.
@@ -103,7 +112,7 @@ impl<A: Actor> Mailbox<A> {
         A: Handler<Queued<M>>,
         A::Context: ToEnvelope<A, Queued<M>>,
     {
-        self.address.send(Queued { message, place: self.depth.enter() }).await
+        self.address.send(self.depth.queue(message)).await
     }
 
     /// Sends a message without waiting.
@@ -117,11 +126,7 @@ impl<A: Actor> Mailbox<A> {
         A: Handler<Queued<M>>,
         A::Context: ToEnvelope<A, Queued<M>>,
     {
-        let queued = Queued { message, place: self.depth.enter() };
-        self.address.try_send(queued).map_err(|error| match error {
-            SendError::Full(queued) => SendError::Full(queued.take()),
-            SendError::Closed(queued) => SendError::Closed(queued.take()),
-        })
+        self.address.try_send(self.depth.queue(message)).map_err(unqueued)
     }
 
     /// Whether the actor is alive.

@@ -83,7 +83,7 @@ impl SinkSlot {
     fn offer(&self, payload: &Payload, ticket: Option<Ticket>) -> Result<(), Ungiven> {
         let Some(handle) = self.handle.load_full() else { return Err(Ungiven::gone(ticket)) };
         let offer = Offer { payload: payload.clone(), ticket };
-        handle.offer.try_send(offer).map_err(|error| match error {
+        handle.offer(offer).map_err(|error| match error {
             SendError::Full(offer) => Ungiven { ticket: offer.ticket, why: "has a full mailbox" },
             SendError::Closed(offer) => Ungiven::gone(offer.ticket),
         })

@@ -4,8 +4,10 @@
 //! where it has no pods at all. What is summed are the metrics that the schema lists for those
 //! levels. A round closes when every polling buddy has ended it, or at its deadline; rows that come
 //! later are not for this module any more. A round of which rows are known to be missing, because
-//! another master had them, has no sums: they would show a dip that never was. Only the newest row of an entity counts in a round, so a
-//! batch that is delivered twice is counted once.
+//! another master had them, has no sums: they would show a dip that never was. Only the newest row
+//! of an entity counts in a round, so a batch that is delivered twice is counted once.
+
+mod round;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -14,13 +16,12 @@ use std::{
 };
 
 use heapster_shared::{
-    Map,
-    entity::{Definition, Entity, EntityId, Labels, Level},
-    row::{Block, Cell, Row, RowBatch, RowHead},
+    entity::{Definition, Labels, Level},
+    row::{Block, Cell, RowBatch, RowHead},
     schema::{Field, FieldLabels, Layout, MetricDef, ValueType, table::METRICS},
-    tag,
     tick::{Resolution, Tick},
 };
+use round::Round;
 
 use crate::core::entities::Entities;
 
@@ -42,7 +43,8 @@ static SUMMED: LazyLock<Vec<&'static MetricDef>> = LazyLock::new(|| {
     METRICS.iter().filter(summable).collect()
 });
 
-type Values = Box<[Cell]>;
+/// Where the summed metrics are in the rows of a layout.
+type Columns = Box<[Option<usize>]>;
 
 /// The rounds of one cluster that are open.
 #[derive(Debug)]
@@ -52,15 +54,8 @@ pub struct Aggregator {
     open: BTreeMap<Tick, Round>,
     closed: BTreeSet<Tick>,
     closed_order: VecDeque<Tick>,
-}
-
-#[derive(Debug)]
-struct Round {
-    deadline_ms: i64,
-    pods: Map<EntityId, (Arc<Entity>, Values)>,
-    nodes: Map<EntityId, Values>,
-    ended: BTreeSet<String>,
-    misses_rows: bool,
+    /// The one that closed last, for its memory.
+    spare: Option<Round>,
 }
 
 /// A round that is over.
@@ -82,17 +77,18 @@ impl Aggregator {
             open: BTreeMap::new(),
             closed: BTreeSet::new(),
             closed_order: VecDeque::new(),
+            spare: None,
         }
     }
 
     /// Counts the rows of pods and nodes, unless their round is closed.
     pub fn add(&mut self, tick: Tick, blocks: &[Block], now_ms: i64) {
         let Some(round) = self.round(tick, now_ms) else { return };
+        let counts = |level| matches!(level, Level::Pod | Level::Node);
         for block in blocks {
-            let columns: Vec<Option<usize>> =
-                SUMMED.iter().map(|def| block.layout().index_of(def)).collect();
-            for row in block.rows() {
-                round.count(&row, &columns);
+            let mut columns = None;
+            for row in block.rows().filter(|row| counts(row.head.entity.level)) {
+                round.count(&row, columns.get_or_insert_with(|| summed_columns(block.layout())));
             }
         }
     }
@@ -129,7 +125,7 @@ impl Aggregator {
             .filter(|(place, (_, round))| *place < excess || is_over(round))
             .map(|(_, (tick, _))| *tick)
             .collect();
-        over.into_iter().filter_map(|tick| self.close_one(tick, entities, now_ms)).collect()
+        over.into_iter().filter_map(|tick| self.close_one(tick, entities)).collect()
     }
 
     fn round(&mut self, tick: Tick, now_ms: i64) -> Option<&mut Round> {
@@ -137,13 +133,9 @@ impl Aggregator {
             return None;
         }
         let deadline_ms = self.deadline_ms(tick, now_ms);
-        Some(self.open.entry(tick).or_insert_with(|| Round {
-            deadline_ms,
-            pods: Map::default(),
-            nodes: Map::default(),
-            ended: BTreeSet::new(),
-            misses_rows: false,
-        }))
+        let Self { open, spare, .. } = self;
+        let renewed = || spare.take().unwrap_or_default().renewed(deadline_ms);
+        Some(open.entry(tick).or_insert_with(renewed))
     }
 
     /// A round that comes as it happens has until a little after the next tick. What a buddy sends
@@ -156,12 +148,7 @@ impl Aggregator {
         start_ms + resolution_ms + grace_ms
     }
 
-    fn close_one(
-        &mut self,
-        tick: Tick,
-        entities: &mut Entities,
-        now_ms: i64,
-    ) -> Option<ClosedRound> {
+    fn close_one(&mut self, tick: Tick, entities: &mut Entities) -> Option<ClosedRound> {
         let round = self.open.remove(&tick)?;
         self.closed.insert(tick);
         self.closed_order.push_back(tick);
@@ -170,74 +157,42 @@ impl Aggregator {
         {
             self.closed.remove(&forgotten);
         }
-        let sums = self.sums(&round, tick, entities, now_ms);
+        let sums = self.sums(&round, tick, entities);
+        self.spare = Some(round);
         Some(ClosedRound { tick, sums })
     }
 
-    fn sums(
-        &self,
-        round: &Round,
-        tick: Tick,
-        entities: &mut Entities,
-        now_ms: i64,
-    ) -> Option<RowBatch> {
-        let namespaces = round.namespaces();
-        let mut total = absent();
-        let parts = namespaces.values().map(|(_, values)| values);
-        if namespaces.is_empty() {
-            round.nodes.values().for_each(|values| add(&mut total, values));
-        } else {
-            parts.for_each(|values| add(&mut total, values));
-        }
-        if round.misses_rows || namespaces.is_empty() && round.nodes.is_empty() {
+    fn sums(&self, round: &Round, tick: Tick, entities: &mut Entities) -> Option<RowBatch> {
+        if round.misses_rows {
             return None;
         }
-        let mut block = Block::with_capacity(layout(entities), namespaces.len() + 1);
+        let sums = round.sums(SUMMED.len());
+        let total = if sums.namespaces.is_empty() {
+            sums.nodes?
+        } else {
+            let mut total = absent(SUMMED.len());
+            sums.namespaces.values().for_each(|sum| add(&mut total, &sum.values));
+            total
+        };
+        let mut block = Block::with_capacity(layout(entities), sums.namespaces.len() + 1);
         let mut push = |level, name: &str, uid: &str, values: &[Cell]| {
-            let entity = entities.intern(sum_definition(level, name, uid), now_ms);
+            let entity = entities.intern(sum_definition(level, name, uid));
             block.push(RowHead { entity, time_ms: tick.0, interval_ms: 0 }, values, &[]);
         };
-        for (name, (uid, values)) in &namespaces {
-            push(Level::Namespace, name, uid, values);
+        for (name, sum) in &sums.namespaces {
+            push(Level::Namespace, name, sum.uid, &sum.values);
         }
         push(Level::Cluster, &self.cluster, "", &total);
         Some(RowBatch { cluster: Arc::clone(&self.cluster), tick, blocks: vec![block] })
     }
 }
 
-impl Round {
-    fn count(&mut self, row: &Row<'_>, columns: &[Option<usize>]) {
-        let entity = &row.head.entity;
-        let values =
-            || columns.iter().map(|at| at.map_or(Cell::ABSENT, |at| row.cells[at])).collect();
-        match entity.level {
-            Level::Pod => {
-                self.pods.insert(entity.id, (Arc::clone(entity), values()));
-            }
-            Level::Node => {
-                self.nodes.insert(entity.id, values());
-            }
-            _ => {}
-        }
-    }
-
-    /// The namespaces by name, each with its uid and sums.
-    fn namespaces(&self) -> BTreeMap<&str, (&str, Values)> {
-        let mut namespaces: BTreeMap<&str, (&str, Values)> = BTreeMap::new();
-        for (pod, values) in self.pods.values() {
-            let Some(name) = pod.namespace().filter(|name| !name.is_empty()) else { continue };
-            let sum = namespaces.entry(name).or_insert_with(|| ("", absent()));
-            if sum.0.is_empty() {
-                sum.0 = pod.label(tag::NAMESPACE_ID).unwrap_or_default();
-            }
-            add(&mut sum.1, values);
-        }
-        namespaces
-    }
+fn summed_columns(layout: &Layout) -> Columns {
+    SUMMED.iter().map(|def| layout.index_of(def)).collect()
 }
 
-fn absent() -> Values {
-    vec![Cell::ABSENT; SUMMED.len()].into_boxed_slice()
+fn absent(width: usize) -> Vec<Cell> {
+    vec![Cell::ABSENT; width]
 }
 
 /// Adds what is there; a sum of nothing stays absent.

@@ -6,7 +6,6 @@ use compact_str::CompactString;
 use heapster_shared::{
     Map,
     entity::{Definition, Entity, EntityId, EntityTable, Labels, Level},
-    row::Block,
     schema::{Field, Layout, LayoutCache},
 };
 
@@ -36,11 +35,13 @@ pub struct Unresolved {
     pub labels: Labels,
 }
 
-/// The entities of a cluster, with the time each was heard of last.
+/// The entities of a cluster. One is alive as long as somebody holds it: a stream that may send rows
+/// of it, or the model that has some. Nothing has to be noted of it meanwhile.
 #[derive(Debug)]
 pub struct Entities {
     table: EntityTable,
-    seen_ms: Map<EntityId, i64>,
+    /// Those that nobody held when they were last looked at, and since when.
+    released_ms: Map<EntityId, i64>,
     layouts: LayoutCache,
 }
 
@@ -50,13 +51,13 @@ impl Entities {
     pub fn starting_after(last: EntityId) -> Self {
         Self {
             table: EntityTable::starting_after(last),
-            seen_ms: Map::default(),
+            released_ms: Map::default(),
             layouts: LayoutCache::default(),
         }
     }
 
     /// The entity of each definition, in order.
-    pub fn resolve(&mut self, list: Vec<Unresolved>, now_ms: i64) -> Vec<Arc<Entity>> {
+    pub fn resolve(&mut self, list: Vec<Unresolved>) -> Vec<Arc<Entity>> {
         let mut resolved: Vec<Arc<Entity>> = Vec::with_capacity(list.len());
         for item in list {
             let parent = match item.parent {
@@ -64,26 +65,21 @@ impl Entities {
                 Parent::Known(parent) => Some(parent),
                 Parent::Earlier(index) => resolved.get(index).cloned(),
             };
-            resolved.push(self.intern(
-                Definition {
-                    parent,
-                    level: item.level,
-                    name: item.name,
-                    uid: item.uid,
-                    start_time_ms: item.start_time_ms,
-                    labels: item.labels,
-                },
-                now_ms,
-            ));
+            resolved.push(self.intern(Definition {
+                parent,
+                level: item.level,
+                name: item.name,
+                uid: item.uid,
+                start_time_ms: item.start_time_ms,
+                labels: item.labels,
+            }));
         }
         resolved
     }
 
     /// The entity of this definition.
-    pub fn intern(&mut self, definition: Definition, now_ms: i64) -> Arc<Entity> {
-        let entity = self.table.intern(definition);
-        self.seen_ms.insert(entity.id, now_ms);
-        entity
+    pub fn intern(&mut self, definition: Definition) -> Arc<Entity> {
+        self.table.intern(definition)
     }
 
     /// The layout that measures these fields.
@@ -94,23 +90,24 @@ impl Entities {
         self.layouts.layout(fields)
     }
 
-    /// Notes that the entities of these rows are alive.
-    pub fn saw(&mut self, blocks: &[Block], now_ms: i64) {
-        for row in blocks.iter().flat_map(Block::rows) {
-            self.seen_ms.insert(row.head.entity.id, now_ms);
-        }
-    }
-
-    /// Forgets what was not heard of since `before_ms` and is in nobody's hands: a stream that
-    /// still has an entity may send a row of it, which must keep its number.
-    pub fn forget(&mut self, before_ms: i64) {
-        let Self { table, seen_ms, layouts } = self;
+    /// Forgets what has been in nobody's hands since `before_ms`. A stream that still has an entity
+    /// may send a row of it, which must keep its number. To be called often: an entity is taken to
+    /// be released when this first finds it so.
+    pub fn forget(&mut self, now_ms: i64, before_ms: i64) {
+        let Self { table, released_ms, layouts } = self;
+        let mut still_released = Map::default();
         table.retain(|entity| {
-            let recent = seen_ms.get(&entity.id).is_some_and(|seen| *seen >= before_ms);
-            recent || Arc::strong_count(entity) > 1
+            if Arc::strong_count(entity) > 1 {
+                return true;
+            }
+            let since = released_ms.get(&entity.id).copied().unwrap_or(now_ms);
+            let is_kept = since >= before_ms;
+            if is_kept {
+                still_released.insert(entity.id, since);
+            }
+            is_kept
         });
-        let kept: heapster_shared::Set<EntityId> = table.iter().map(|entity| entity.id).collect();
-        seen_ms.retain(|id, _| kept.contains(id));
+        *released_ms = still_released;
         layouts.prune();
     }
 
@@ -155,24 +152,48 @@ mod tests {
             unresolved(Parent::None, Level::Node, "a"),
             unresolved(Parent::Earlier(0), Level::Pod, "web"),
         ];
-        let resolved = entities.resolve(list, 0);
+        let resolved = entities.resolve(list);
         assert!(Arc::ptr_eq(resolved[1].parent.as_ref().unwrap(), &resolved[0]));
         let child = unresolved(Parent::Known(resolved[1].clone()), Level::PodContainer, "main");
-        assert_eq!(entities.resolve(vec![child], 0)[0].lineage().count(), 3);
+        assert_eq!(entities.resolve(vec![child])[0].lineage().count(), 3);
+    }
+
+    fn node(entities: &mut Entities, name: &str) -> Arc<Entity> {
+        entities.resolve(vec![unresolved(Parent::None, Level::Node, name)]).remove(0)
     }
 
     /// Memory follows what is alive; an entity that a stream still holds keeps its number.
     #[test]
     fn the_gone_are_forgotten_unless_somebody_holds_them() {
         let mut entities = Entities::starting_after(EntityId(10));
-        let held = entities.resolve(vec![unresolved(Parent::None, Level::Node, "held")], 0);
-        drop(entities.resolve(vec![unresolved(Parent::None, Level::Node, "gone")], 0));
-        drop(entities.resolve(vec![unresolved(Parent::None, Level::Node, "new")], 100));
-        entities.forget(50);
+        let held = node(&mut entities, "held");
+        drop(node(&mut entities, "gone"));
+        entities.forget(0, -50);
+        drop(node(&mut entities, "new"));
+        entities.forget(100, 50);
         assert_eq!(entities.len(), 2);
-        let again = entities.resolve(vec![unresolved(Parent::None, Level::Node, "held")], 100);
-        assert_eq!(again[0].id, held[0].id);
-        let gone = entities.resolve(vec![unresolved(Parent::None, Level::Node, "gone")], 100);
-        assert_eq!(gone[0].id, EntityId(14), "numbers are not reused");
+        assert_eq!(node(&mut entities, "held").id, held.id);
+        assert_eq!(node(&mut entities, "gone").id, EntityId(14), "numbers are not reused");
+    }
+
+    /// A buddy that connects anew within the retention finds its entities as they were.
+    #[test]
+    fn time_counts_from_when_the_last_hand_let_go() {
+        let mut entities = Entities::starting_after(EntityId(0));
+        let held = node(&mut entities, "a");
+        let id = held.id;
+        entities.forget(1_000, 900);
+        drop(held);
+        entities.forget(1_030, 930);
+        entities.forget(1_130, 1_030);
+        let again = node(&mut entities, "a");
+        assert_eq!(again.id, id);
+        entities.forget(1_160, 1_060);
+        drop(again);
+        entities.forget(1_190, 1_090);
+        entities.forget(1_290, 1_190);
+        assert_eq!(entities.len(), 1, "what was before it was held again does not count");
+        entities.forget(1_291, 1_191);
+        assert!(entities.is_empty());
     }
 }

@@ -10,17 +10,24 @@ mod blocks;
 mod columns;
 mod definitions;
 mod error;
+mod kept;
+mod members;
+mod plan;
+mod segment;
 #[cfg(test)]
 mod tests;
+mod wire;
 
-use blocks::{LayoutState, Refused};
+use blocks::Refused;
 pub use definitions::Definitions;
+use definitions::LATEST_MS;
 pub(super) use definitions::labels;
-use definitions::{EntityMap, LATEST_MS};
 pub use error::DecodeError;
 use error::{ensure, ensure_within};
-use heapster_proto::v1::{self, frame::Kind, open::Purpose};
-use heapster_shared::{Map, event::Event, row::Block, tick::Tick};
+use heapster_proto::v1::{self, open::Purpose};
+use heapster_shared::{event::Event, row::Block, tick::Tick};
+use segment::{BatchReading, Segment};
+use wire::{BatchView, BlockView, FrameView, KindView, NotPlain};
 
 use super::convert;
 use crate::{
@@ -60,6 +67,15 @@ impl From<&LimitArgs> for ReaderLimits {
             max_kept: max_entities.saturating_mul(64),
         }
     }
+}
+
+/// A frame.
+#[derive(Debug)]
+pub struct ReadFrame {
+    /// Its number; 0 for Open and Define, which have none.
+    pub sequence: u64,
+    /// What it holds.
+    pub content: Content,
 }
 
 /// What a frame holds.
@@ -108,52 +124,51 @@ pub struct SegmentReader {
     frames: u64,
     opened: bool,
     last_sequence: Option<u64>,
-    entities: EntityMap,
-    layouts: Map<u32, LayoutState>,
+    segment: Segment,
 }
 
 impl SegmentReader {
     /// A reader that expects an Open.
     #[must_use]
     pub fn new(limits: ReaderLimits) -> Self {
-        Self {
-            limits,
-            frames: 0,
-            opened: false,
-            last_sequence: None,
-            entities: EntityMap::default(),
-            layouts: Map::default(),
-        }
+        Self { limits, frames: 0, opened: false, last_sequence: None, segment: Segment::default() }
     }
 
-    /// Reads the next frame, which has this many bytes when it is encoded.
+    /// Reads the next frame, encoded as it came.
     ///
     /// # Errors
     /// When the stream is no good from here on; says which frame, counted from 1, and why.
-    pub fn read(&mut self, frame: v1::Frame, bytes: usize) -> Result<Content, DecodeError> {
+    pub fn read(&mut self, frame: &[u8]) -> Result<ReadFrame, DecodeError> {
         self.frames += 1;
-        let sequence = frame.sequence;
-        self.content(frame, bytes).map_err(|error| match sequence {
-            0 => error.at(&format!("frame {}", self.frames)),
-            _ => error.at(&format!("frame {} (sequence {sequence})", self.frames)),
-        })
+        let number = self.frames;
+        let (max, bytes) = (self.limits.max_frame_bytes, frame.len());
+        let nameless = |error: DecodeError| error.at(&format!("frame {number}"));
+        if bytes > max {
+            let what = format!("{bytes} bytes are more than max_frame_bytes ({max})");
+            return Err(nameless(DecodeError::Limit(what)));
+        }
+        let plain;
+        let view = match FrameView::new(frame) {
+            Ok(view) => view,
+            Err(NotPlain) => {
+                plain = wire::plain_form(frame).map_err(nameless)?;
+                FrameView::new(&plain).map_err(|NotPlain| nameless(broken()))?
+            }
+        };
+        let sequence = view.sequence;
+        let content = self.content(view).map_err(|error| match sequence {
+            0 => nameless(error),
+            _ => error.at(&format!("frame {number} (sequence {sequence})")),
+        })?;
+        Ok(ReadFrame { sequence, content })
     }
 
     /// Takes the answer to [`Content::Define`].
     pub fn define(&mut self, definitions: Definitions, resolved: Resolved) {
-        let (layouts, ended) = definitions.store(resolved, &mut self.entities);
-        for wire in layouts {
-            self.layouts.insert(wire.id, LayoutState::new(wire));
-        }
-        for id in &ended {
-            self.entities.remove(id);
-        }
-        self.layouts.values_mut().for_each(|layout| layout.end_all(&ended));
+        self.segment.define(definitions, resolved);
     }
 
-    fn content(&mut self, frame: v1::Frame, bytes: usize) -> Result<Content, DecodeError> {
-        let max = self.limits.max_frame_bytes;
-        ensure_within!(bytes <= max, "{bytes} bytes are more than max_frame_bytes ({max})");
+    fn content(&mut self, frame: FrameView<'_>) -> Result<Content, DecodeError> {
         let Some(kind) = frame.kind else {
             ensure!(self.opened, "the first frame must be an Open");
             if frame.sequence != 0 {
@@ -161,19 +176,27 @@ impl SegmentReader {
             }
             return Ok(Content::Unknown);
         };
-        let numbered = !matches!(kind, Kind::Open(_) | Kind::Define(_));
-        ensure!(self.opened || matches!(kind, Kind::Open(_)), "the first frame must be an Open");
-        if numbered {
-            self.number(frame.sequence)?;
-        } else {
+        ensure!(
+            self.opened || matches!(kind, KindView::Open(_)),
+            "the first frame must be an Open"
+        );
+        if matches!(kind, KindView::Open(_) | KindView::Define(_)) {
             ensure!(frame.sequence == 0, "Open and Define carry the sequence 0");
+        } else {
+            self.number(frame.sequence)?;
         }
         match kind {
-            Kind::Open(open) => self.open(open).map(Content::Open),
-            Kind::Define(define) => self.definitions(define).map(Content::Define),
-            Kind::Batch(batch) => self.batch(&batch).map(Content::Rows),
-            Kind::Events(events) => convert::events(events, &self.limits).map(Content::Events),
-            Kind::RoundEnd(end) => tick(end.tick_unix_ms).map(Content::RoundEnd),
+            KindView::Open(open) => self.open(message(open)?).map(Content::Open),
+            KindView::Define(define) => {
+                self.segment.check(message(define)?, &self.limits).map(Content::Define)
+            }
+            KindView::Batch(batch) => self.batch(batch).map(Content::Rows),
+            KindView::Events(events) => {
+                convert::events(message(events)?, &self.limits).map(Content::Events)
+            }
+            KindView::RoundEnd(end) => {
+                tick(message::<v1::RoundEnd>(end)?.tick_unix_ms).map(Content::RoundEnd)
+            }
         }
     }
 
@@ -208,8 +231,7 @@ impl SegmentReader {
         };
         self.opened = true;
         self.last_sequence = None;
-        self.entities = EntityMap::default();
-        self.layouts = Map::default();
+        self.segment = Segment::default();
         Ok(Opening {
             session_id: open.session_id,
             instance_id: open.instance_id,
@@ -218,48 +240,34 @@ impl SegmentReader {
         })
     }
 
-    fn definitions(&self, define: v1::Define) -> Result<Definitions, DecodeError> {
-        let max = self.limits.max_layouts;
-        ensure_within!(self.layouts.len() + define.layouts.len() <= max, "more than {max} layouts");
-        let has_layout = |id: u32| self.layouts.contains_key(&id);
-        let definitions = Definitions::read(define, &self.entities, &has_layout, &self.limits)?;
-        let known = |id: &u32| self.entities.contains_key(id);
-        if let Some(id) = definitions.ended.iter().find(|id| !known(id)) {
-            return Err(DecodeError::Malformed(format!("ended entity {id} is not defined before")));
-        }
-        Ok(definitions)
-    }
-
-    fn batch(&mut self, batch: &v1::Batch) -> Result<DecodedRows, DecodeError> {
+    fn batch(&mut self, batch: BatchView<'_>) -> Result<DecodedRows, DecodeError> {
         let tick = tick(batch.tick_unix_ms)?;
-        let mut blocks = Vec::with_capacity(batch.blocks.len());
-        let mut refused = Refused::default();
-        let mut cells = 0_usize;
-        let mut kept: usize = self.layouts.values().map(LayoutState::kept).sum();
-        for (index, block) in batch.blocks.iter().enumerate() {
-            let place = format!("block {index}");
-            let Some(layout) = self.layouts.get_mut(&block.layout) else {
-                let what =
-                    format!("{place}: layout {} is not defined in this segment", block.layout);
-                return Err(DecodeError::Malformed(what));
-            };
-            cells = cells.saturating_add(layout.size_of(block));
-            let max = self.limits.max_cells;
-            ensure_within!(cells <= max, "{place}: more than {max} values in one frame");
-            let others = kept - layout.kept();
-            let room = self.limits.max_kept.saturating_sub(others);
-            let rows = layout
-                .read(block, tick.0, &self.entities, &mut refused, room)
-                .map_err(|error| error.at(&place))?;
-            kept = others + layout.kept();
+        let mut blocks = Vec::new();
+        let mut columns = Vec::new();
+        let limits = &self.limits;
+        let refused = Refused::default();
+        let mut reading = BatchReading { tick_ms: tick.0, limits, refused, cells: 0 };
+        for (index, block) in batch.blocks().enumerate() {
+            let block = BlockView::new(block, &mut columns).map_err(|NotPlain| broken());
+            let rows = block.and_then(|block| self.segment.block(&block, &columns, &mut reading));
+            let rows = rows.map_err(|error| error.at(&format!("block {index}")))?;
             if !rows.is_empty() {
                 blocks.push(rows);
             }
         }
-        refused.entities.sort_unstable();
-        refused.entities.dedup();
-        Ok(DecodedRows { tick, blocks, refused: refused.entities, reason: refused.reason })
+        let Refused { mut entities, reason } = reading.refused;
+        entities.sort_unstable();
+        entities.dedup();
+        Ok(DecodedRows { tick, blocks, refused: entities, reason })
     }
+}
+
+fn broken() -> DecodeError {
+    DecodeError::Malformed("it is no message of protobuf".to_owned())
+}
+
+fn message<M: prost::Message + Default>(bytes: &[u8]) -> Result<M, DecodeError> {
+    M::decode(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))
 }
 
 fn tick(unix_ms: u64) -> Result<Tick, DecodeError> {

@@ -10,10 +10,10 @@ mod receipts;
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
+use bytes::Bytes;
 use credit::CreditLine;
-use heapster_proto::v1::{Frame, Receipt};
+use heapster_proto::v1::Receipt;
 use heapster_shared::tick::unix_ms;
-use prost::Message as _;
 use receipts::{Entry, Fate, Receipts};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::{
     Context, FIRST_MESSAGE,
-    decode::{Content, DecodeError, Opening, ReaderLimits, SegmentReader},
+    decode::{Content, DecodeError, Opening, ReadFrame, ReaderLimits, SegmentReader},
 };
 use crate::{
     actors::{
@@ -41,7 +41,7 @@ const MAX_FRAMES_UNDER_WAY: usize = 1024;
 type Outbox = mpsc::Sender<Result<Receipt, Status>>;
 
 /// Serves a stream until either side ends it.
-pub(super) async fn serve(context: Arc<Context>, inbound: Streaming<Frame>, outbox: Outbox) {
+pub(super) async fn serve(context: Arc<Context>, inbound: Streaming<Bytes>, outbox: Outbox) {
     let credit = Arc::new(CreditLine::new(context.limits.credit_bytes.0));
     let (entries, queue) = mpsc::channel(MAX_FRAMES_UNDER_WAY);
     let receipts = Receipts::new(outbox.clone(), Arc::clone(&credit), context.closing.clone());
@@ -113,16 +113,15 @@ struct Segment {
 }
 
 impl Stream {
-    async fn read_all(&mut self, mut inbound: Streaming<Frame>) -> Result<(), Status> {
+    async fn read_all(&mut self, mut inbound: Streaming<Bytes>) -> Result<(), Status> {
         while let Some(frame) = self.next(&mut inbound).await? {
-            let bytes = frame.encoded_len();
-            self.take_credit(bytes)?;
-            self.take(frame, bytes).await?;
+            self.take_credit(frame.len())?;
+            self.take(frame).await?;
         }
         Ok(())
     }
 
-    async fn next(&self, inbound: &mut Streaming<Frame>) -> Result<Option<Frame>, Status> {
+    async fn next(&self, inbound: &mut Streaming<Bytes>) -> Result<Option<Bytes>, Status> {
         let Some(segment) = &self.segment else {
             return tokio::select! {
                 () = self.context.draining.cancelled() => Err(unavailable()),
@@ -162,9 +161,10 @@ impl Stream {
         )))
     }
 
-    async fn take(&mut self, frame: Frame, bytes: usize) -> Result<(), Status> {
-        let sequence = frame.sequence;
-        let content = self.reader.read(frame, bytes).map_err(status_of)?;
+    async fn take(&mut self, frame: Bytes) -> Result<(), Status> {
+        let bytes = frame.len();
+        let ReadFrame { sequence, content } = self.reader.read(&frame).map_err(status_of)?;
+        drop(frame);
         if let Content::Open(opening) = content {
             self.open(opening).await?;
             return self.push(Entry::uncounted(bytes)).await;

@@ -12,7 +12,7 @@ use std::{
 use actix::{Actor, Context, Handler};
 use clap::Parser;
 use heapster_master::{
-    actors::{Drain, Observe, Offer, SinkChild, SinkHandle, exit::ExitGuard},
+    actors::{Drain, Observe, Offer, SinkChild, SinkHandle, exit::ExitGuard, mailbox::Queued},
     args::MasterArgs,
     delivery::{Outcome, Payload, Ticket},
     observe::StatusHandle,
@@ -109,13 +109,7 @@ impl Recorder {
                 recorder,
                 _exit: exit,
             });
-            SinkHandle {
-                name: handle_name.clone(),
-                required,
-                offer: sink.clone().recipient(),
-                observe: sink.clone().recipient(),
-                drain: sink.recipient(),
-            }
+            SinkHandle::new(handle_name.clone(), required, sink)
         };
         SinkChild { name, required, mailbox_bound: 16, start: Box::new(start) }
     }
@@ -128,6 +122,14 @@ struct RecordingSink {
 
 impl Actor for RecordingSink {
     type Context = Context<Self>;
+}
+
+impl Handler<Queued<Offer>> for RecordingSink {
+    type Result = ();
+
+    fn handle(&mut self, offer: Queued<Offer>, ctx: &mut Self::Context) {
+        self.handle(offer.take(), ctx);
+    }
 }
 
 impl Handler<Offer> for RecordingSink {

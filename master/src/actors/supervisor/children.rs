@@ -108,12 +108,14 @@ pub(super) fn sink(sink: SinkChild, slot: &Arc<SinkSlot>) -> Child {
     let ask = move || {
         let slot = Arc::clone(&slot);
         let answer = async move {
-            let status = slot.handle()?.observe.send(Observe::default()).await.ok()?;
+            let handle = slot.handle()?;
+            let mailbox_depth = handle.depth();
+            let status = handle.observe.send(Observe::default()).await.ok()?;
             let state = serde_json::to_value(status).ok()?;
             Some(vec![ActorStatus {
                 path: String::new(),
                 mailbox_bound: 0,
-                mailbox_depth: 0,
+                mailbox_depth,
                 restarts: 0,
                 last_exit: String::new(),
                 state,

@@ -6,7 +6,7 @@ use actix::{Arbiter, System};
 
 use super::*;
 use crate::{
-    actors::{Offer, SinkHandle},
+    actors::{Offer, SinkHandle, mailbox::takes_queued},
     status::SinkStatus,
 };
 
@@ -29,6 +29,8 @@ impl Handler<Offer> for Crashing {
     fn handle(&mut self, _: Offer, _: &mut Self::Context) {}
 }
 
+takes_queued!(Crashing: Offer);
+
 impl Handler<Observe<SinkStatus>> for Crashing {
     type Result = MessageResult<Observe<SinkStatus>>;
 
@@ -47,13 +49,7 @@ fn crashing(starts: Arc<AtomicUsize>, arbiter: ArbiterHandle) -> SinkChild {
     let start = move |exit| {
         starts.fetch_add(1, Ordering::SeqCst);
         let sink = Crashing::start_in_arbiter(&arbiter, move |_| Crashing { _exit: exit });
-        SinkHandle {
-            name: "crashing".into(),
-            required: true,
-            offer: sink.clone().recipient(),
-            observe: sink.clone().recipient(),
-            drain: sink.recipient(),
-        }
+        SinkHandle::new("crashing".into(), true, sink)
     };
     SinkChild { name: "crashing".into(), required: true, mailbox_bound: 1, start: Box::new(start) }
 }

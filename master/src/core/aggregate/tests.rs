@@ -1,6 +1,6 @@
 //! Tests of the sums.
 
-use heapster_shared::schema::table;
+use heapster_shared::{entity::EntityId, row::Row, schema::table, tag};
 
 use super::*;
 
@@ -40,7 +40,7 @@ impl Bench {
             _ => Labels::default(),
         };
         let definition = Definition { labels, ..sum_definition(level, name, "") };
-        let entity = self.entities.intern(definition, 0);
+        let entity = self.entities.intern(definition);
         let mut block = Block::new(layout);
         let memory = memory.map_or(Cell::ABSENT, Cell::int);
         block.push(

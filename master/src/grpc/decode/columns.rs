@@ -1,94 +1,186 @@
-//! One column of a block as it lies in the message: values of each row without copies.
+//! The columns of a block, read together row by row.
 
-use heapster_proto::v1;
 use heapster_shared::row::Cell;
 
-use super::error::{DecodeError, ensure};
+use super::{
+    error::{DecodeError, ensure},
+    wire::{ColumnView, NotPlain, Packed},
+};
 
-/// The values of a column: one a row, one for all, or none at all for zeros.
-#[derive(Clone, Copy)]
-enum Values<'a, T> {
-    Same(T),
-    Each(&'a [T]),
+/// Integers: one for all rows, or one a row.
+#[derive(Clone, Copy, Debug)]
+enum Ints<'a> {
+    Same(i64),
+    Each(Packed<'a>),
 }
 
-impl<'a, T: Copy + Default> Values<'a, T> {
-    fn new(values: &'a [T], rows: usize, what: &str) -> Result<Self, DecodeError> {
-        match values {
-            [] => Ok(Self::Same(T::default())),
-            [one] => Ok(Self::Same(*one)),
-            each => {
-                ensure!(
-                    each.len() == rows,
-                    "{} {what} for {rows} rows; there must be one a row, one for all, or none",
-                    each.len()
-                );
-                Ok(Self::Each(each))
-            }
-        }
-    }
-
-    fn at(self, row: usize) -> T {
-        match self {
-            Self::Same(value) => value,
-            Self::Each(values) => values[row],
-        }
-    }
+/// Doubles: one for all rows, or one a row.
+#[derive(Clone, Copy, Debug)]
+enum Reals<'a> {
+    Same(f64),
+    Each(&'a [u8]),
 }
 
-/// A column whose lengths are those of its block.
-#[derive(Clone, Copy)]
-pub(super) struct ColumnView<'a> {
-    ints: Values<'a, i64>,
-    reals: Values<'a, f64>,
+/// A column whose lengths are those of its block. Each of its rows is to be read or passed over,
+/// in order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ColumnReader<'a> {
+    ints: Ints<'a>,
+    reals: Reals<'a>,
     absent: &'a [u8],
-    increases: Option<&'a [i64]>,
+    increases: Option<Packed<'a>>,
+    row: usize,
+    is_broken: bool,
 }
 
-impl<'a> ColumnView<'a> {
-    pub(super) fn new(column: &'a v1::Column, rows: usize) -> Result<Self, DecodeError> {
+fn check(count: usize, rows: usize, what: &str) -> Result<(), DecodeError> {
+    ensure!(
+        count <= 1 || count == rows,
+        "{count} {what} for {rows} rows; there must be one a row, one for all, or none"
+    );
+    Ok(())
+}
+
+impl<'a> ColumnReader<'a> {
+    pub(super) fn new(column: ColumnView<'a>, rows: usize) -> Result<Self, DecodeError> {
         let bitmap = column.absent.len();
         ensure!(
             bitmap == 0 || bitmap == rows.div_ceil(8),
             "`absent` has {bitmap} bytes for {rows} rows"
         );
-        let increases = match column.increases.as_slice() {
-            [] => None,
-            increases => {
-                let count = increases.len();
-                ensure!(count == rows, "{count} increases for {rows} rows");
-                Some(increases)
-            }
+        let (ints, reals) = (column.ints.len(), column.reals.len() / 8);
+        check(ints, rows, "integers")?;
+        check(reals, rows, "reals")?;
+        let increases = column.increases.len();
+        ensure!(increases == 0 || increases == rows, "{increases} increases for {rows} rows");
+        let mut reader = Self {
+            ints: Ints::Each(column.ints),
+            reals: Reals::Each(column.reals),
+            absent: column.absent,
+            increases: (increases > 0).then_some(column.increases),
+            row: 0,
+            is_broken: false,
         };
-        Ok(Self {
-            ints: Values::new(&column.ints, rows, "integers")?,
-            reals: Values::new(&column.reals, rows, "reals")?,
-            absent: &column.absent,
-            increases,
+        if ints <= 1 {
+            reader.ints = Ints::Same(if ints == 1 { reader.number(column.ints) } else { 0 });
+        }
+        if reals <= 1 {
+            reader.reals = Reals::Same(real_at(column.reals, 0));
+        }
+        Ok(reader)
+    }
+
+    fn number(&mut self, mut packed: Packed<'_>) -> i64 {
+        packed.next().unwrap_or_else(|NotPlain| {
+            self.is_broken = true;
+            0
         })
     }
 
-    /// The integer of a row, if it is there.
-    pub(super) fn int(&self, row: usize) -> Option<i64> {
-        (!self.is_absent(row)).then(|| self.ints.at(row))
+    /// Whether a number was more than 64 bits.
+    pub(super) const fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
-    /// The double of a row, if it is there.
-    pub(super) fn real(&self, row: usize) -> Cell {
-        if self.is_absent(row) { Cell::ABSENT } else { Cell::real(self.reals.at(row)) }
+    /// The next row's integer, if it is there.
+    #[inline]
+    pub(super) fn int(&mut self) -> Option<i64> {
+        let is_absent = self.is_absent();
+        self.row += 1;
+        let int = match &mut self.ints {
+            Ints::Same(value) => *value,
+            Ints::Each(packed) => match packed.next() {
+                Ok(value) => value,
+                Err(NotPlain) => {
+                    self.is_broken = true;
+                    0
+                }
+            },
+        };
+        (!is_absent).then_some(int)
     }
 
-    /// The increase of a row, as far as it is known.
-    pub(super) fn increase(&self, row: usize) -> Cell {
-        self.increases.map_or(Cell::ABSENT, |increases| known_increase(increases[row]))
+    /// The increase of the row whose integer is read next, if it is known.
+    #[inline]
+    pub(super) fn increase(&mut self) -> Cell {
+        let Some(increases) = &mut self.increases else { return Cell::ABSENT };
+        match increases.next() {
+            Ok(increase) => known_increase(increase),
+            Err(NotPlain) => {
+                self.is_broken = true;
+                Cell::ABSENT
+            }
+        }
     }
 
-    fn is_absent(&self, row: usize) -> bool {
-        self.absent.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1)
+    /// The next row's double, if it is there.
+    #[inline]
+    pub(super) fn real(&mut self) -> Cell {
+        let (row, is_absent) = (self.row, self.is_absent());
+        self.row += 1;
+        let real = match self.reals {
+            Reals::Same(value) => value,
+            Reals::Each(bytes) => real_at(bytes, row),
+        };
+        if is_absent { Cell::ABSENT } else { Cell::real(real) }
+    }
+
+    /// Passes over a row.
+    pub(super) fn skip(&mut self) {
+        self.increase();
+        self.int();
+    }
+
+    #[inline]
+    fn is_absent(&self) -> bool {
+        self.absent.get(self.row / 8).is_some_and(|byte| byte >> (self.row % 8) & 1 == 1)
     }
 }
 
+#[inline]
+fn real_at(bytes: &[u8], row: usize) -> f64 {
+    let bytes = bytes.get(row * 8..).and_then(<[u8]>::first_chunk);
+    bytes.map_or(0.0, |bytes| f64::from_le_bytes(*bytes))
+}
+
 /// A counter that went back has no increase.
+#[inline]
 pub(super) fn known_increase(increase: i64) -> Cell {
     if increase < 0 { Cell::ABSENT } else { Cell::int(increase) }
+}
+
+/// The columns of a block as its rows need them.
+pub(super) struct Columns<'a> {
+    pub(super) time: Option<ColumnReader<'a>>,
+    pub(super) interval: Option<ColumnReader<'a>>,
+    pub(super) fields: Vec<ColumnReader<'a>>,
+}
+
+impl Columns<'_> {
+    /// Passes over a row, of which the times are read already.
+    pub(super) fn skip(&mut self) {
+        self.fields.iter_mut().for_each(ColumnReader::skip);
+    }
+
+    pub(super) fn check(&self) -> Result<(), DecodeError> {
+        let all = self.time.iter().chain(&self.interval).chain(&self.fields);
+        if all.into_iter().any(ColumnReader::is_broken) {
+            return Err(too_wide("columns"));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn optional<'a>(
+    name: &str,
+    column: Option<ColumnView<'a>>,
+    rows: usize,
+) -> Result<Option<ColumnReader<'a>>, DecodeError> {
+    let reader = column.map(|column| ColumnReader::new(column, rows)).transpose();
+    reader.map_err(|error| error.at(name))
+}
+
+/// A number does not fit.
+pub(super) fn too_wide(what: &str) -> DecodeError {
+    DecodeError::Malformed(format!("{what}: a number of more than 64 bits"))
 }

@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use heapster_proto::v1;
 use heapster_shared::{
     Map, Set,
-    entity::{Entity, Labels, Level},
+    entity::{Labels, Level},
     schema::{CustomMetric, Field, Kind, Layout, Metric, MetricId, ValueType, table},
     tag,
 };
@@ -14,6 +14,7 @@ use heapster_shared::{
 use super::{
     ReaderLimits,
     error::{DecodeError, ensure, ensure_within},
+    members::Members,
 };
 use crate::{
     actors::cluster::{ResolveDefinitions, Resolved},
@@ -34,9 +35,6 @@ pub struct Definitions {
     pub(super) ended: Set<u32>,
 }
 
-/// The entities of a segment by id; `None` for those of a level that this program does not know.
-pub(super) type EntityMap = Map<u32, Option<Arc<Entity>>>;
-
 /// A layout of a segment: which columns of the wire are its fields.
 pub(super) struct WireLayout {
     pub(super) id: u32,
@@ -49,7 +47,7 @@ impl Definitions {
     /// Reads and checks a frame's definitions.
     pub(super) fn read(
         define: v1::Define,
-        entities: &EntityMap,
+        members: &Members,
         layouts: &dyn Fn(u32) -> bool,
         limits: &ReaderLimits,
     ) -> Result<Self, DecodeError> {
@@ -60,7 +58,7 @@ impl Definitions {
             layouts: Vec::new(),
             ended: define.ended.into_iter().collect(),
         };
-        let total = entities.len() + define.entities.len();
+        let total = members.len() + define.entities.len();
         ensure_within!(
             total <= limits.max_entities,
             "more than max_entities ({}) in one segment",
@@ -68,15 +66,17 @@ impl Definitions {
         );
         let mut places: Map<u32, usize> = Map::default();
         for entity in define.entities {
-            let place = format!("entity {}", entity.id);
+            let id = entity.id;
             definitions
-                .entity(entity, entities, &mut places, limits)
-                .map_err(|error| error.at(&place))?;
+                .entity(entity, members, &mut places, limits)
+                .map_err(|error| error.at(&format!("entity {id}")))?;
         }
         for layout in define.layouts {
-            let place = format!("layout {}", layout.id);
-            let taken = layouts(layout.id) || definitions.layouts.iter().any(|l| l.0 == layout.id);
-            definitions.layout(layout, taken, limits).map_err(|error| error.at(&place))?;
+            let id = layout.id;
+            let taken = layouts(id) || definitions.layouts.iter().any(|known| known.0 == id);
+            definitions
+                .layout(layout, taken, limits)
+                .map_err(|error| error.at(&format!("layout {id}")))?;
         }
         Ok(definitions)
     }
@@ -84,20 +84,19 @@ impl Definitions {
     fn entity(
         &mut self,
         entity: v1::Entity,
-        known: &EntityMap,
+        known: &Members,
         places: &mut Map<u32, usize>,
         limits: &ReaderLimits,
     ) -> Result<(), DecodeError> {
         let id = entity.id;
-        let taken =
-            known.contains_key(&id) || places.contains_key(&id) || self.foreign.contains(&id);
+        let taken = known.contains(id) || places.contains_key(&id) || self.foreign.contains(&id);
         ensure!(id != 0, "ids start from 1");
         ensure!(!taken, "the id is defined already in this segment");
         ensure!(entity.level != 0, "`level` is missing");
-        let parent = match (entity.parent, known.get(&entity.parent)) {
+        let parent = match (entity.parent, known.entity(entity.parent)) {
             (0, _) => Some(Parent::None),
-            (_, Some(parent)) => parent.clone().map(Parent::Known),
-            (parent, None) if self.foreign.contains(&parent) => None,
+            (_, Some(parent)) => Some(Parent::Known(Arc::clone(parent))),
+            (parent, None) if known.is_foreign(parent) || self.foreign.contains(&parent) => None,
             (parent, None) => {
                 let place = places.get(&parent);
                 ensure!(place.is_some(), "its parent {parent} is not defined before it");
@@ -128,7 +127,7 @@ impl Definitions {
             Level::Pod | Level::SysContainer => matches!(parent, None | Some(Level::Node)),
             Level::PodContainer => parent == Some(Level::Pod),
         };
-        let parent = parent.map_or("nothing".to_owned(), |parent| parent.to_string());
+        let parent = parent.map_or("nothing", Level::label);
         ensure!(fits, "a {level} cannot be a part of {parent}");
         Ok(())
     }
@@ -163,11 +162,11 @@ impl Definitions {
     pub(super) fn store(
         self,
         resolved: Resolved,
-        entities: &mut EntityMap,
+        members: &mut Members,
     ) -> (Vec<WireLayout>, Set<u32>) {
-        let known = resolved.entities.into_iter().map(Some);
-        entities.extend(self.entity_ids.into_iter().zip(known));
-        entities.extend(self.foreign.into_iter().map(|id| (id, None)));
+        let entities = self.entity_ids.into_iter().zip(resolved.entities);
+        entities.for_each(|(id, entity)| members.insert(id, entity));
+        self.foreign.into_iter().for_each(|id| members.insert_foreign(id));
         let layouts = self.layouts.into_iter().zip(resolved.layouts);
         let layouts =
             layouts.map(|((id, columns, width), layout)| WireLayout { id, layout, columns, width });

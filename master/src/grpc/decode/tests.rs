@@ -1,8 +1,9 @@
 //! Tests of the reader: the words of the protocol, and what garbage does.
 
 mod garbage;
+mod wire;
 
-use heapster_proto::v1::{Block as WireBlock, Column, block::Form};
+use heapster_proto::v1::{Block as WireBlock, Column, block::Form, frame::Kind};
 use heapster_shared::{entity::EntityId, schema::table};
 use prost::Message as _;
 
@@ -50,11 +51,11 @@ impl Bench {
     /// Reads a frame, and resolves what it defines as a cluster would.
     fn frame(&mut self, sequence: u64, kind: Kind) -> Result<Content, DecodeError> {
         let frame = v1::Frame { sequence, kind: Some(kind) };
-        let bytes = frame.encoded_len();
-        let content = self.reader.read(frame, bytes)?;
+        let ReadFrame { sequence: told, content } = self.reader.read(&frame.encode_to_vec())?;
+        assert_eq!(told, sequence);
         let Content::Define(mut definitions) = content else { return Ok(content) };
         let request = std::mem::take(&mut definitions.request);
-        let entities = self.entities.resolve(request.entities, 0);
+        let entities = self.entities.resolve(request.entities);
         let layouts = request.layouts.iter().map(|fields| self.entities.layout(fields)).collect();
         self.reader.define(definitions, Resolved { entities, layouts });
         Ok(Content::Unknown)
@@ -226,7 +227,8 @@ fn a_flood_of_definitions_takes_time_in_proportion_only() {
     bench.define(define).unwrap();
     let ended = (1..=200_000).chain(1..=200_000).collect();
     bench.define(v1::Define { ended, ..Default::default() }).unwrap();
-    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+    // In proportion it takes a second, else minutes.
+    assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
 /// An open starts from nothing, and an ended entity is gone.
