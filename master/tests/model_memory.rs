@@ -39,7 +39,6 @@ fn the_model_counts_what_it_takes() {
     take(&mut model, 0..1);
     let young = model.bytes();
     take(&mut model, 1..70);
-    drop(take);
     drop(hosts);
     drop(table);
     let full = model.bytes();

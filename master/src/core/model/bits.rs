@@ -7,7 +7,7 @@ const PEEKED: u32 = 57;
 pub(super) struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
     pending: u64,
-    /// Number of bits pending, fewer than eight between calls.
+    /// Number of bits pending, fewer than 32 between calls.
     count: u32,
 }
 
@@ -18,21 +18,22 @@ impl<'a> BitWriter<'a> {
 
     /// Appends the lowest `count` bits; the others have to be zero.
     pub(super) fn put(&mut self, bits: u64, count: u32) {
-        if count > 56 {
+        if count > 32 {
             self.put(bits & 0xffff_ffff, 32);
             return self.put(bits >> 32, count - 32);
         }
         self.pending |= bits << self.count;
         self.count += count;
-        let whole = (self.count / 8) as usize;
-        self.out.extend_from_slice(&self.pending.to_le_bytes()[..whole]);
-        self.pending = if whole == 8 { 0 } else { self.pending >> (8 * whole) };
-        self.count %= 8;
+        if self.count >= 32 {
+            self.out.extend_from_slice(&(self.pending as u32).to_le_bytes());
+            self.pending >>= 32;
+            self.count -= 32;
+        }
     }
 
     /// Appends a number as so many zero bits and a one, at most 64 of them.
     pub(super) fn put_unary(&mut self, zeros: u32) {
-        if zeros > 32 {
+        if zeros >= 32 {
             self.put(0, 32);
             return self.put_unary(zeros - 32);
         }
@@ -41,9 +42,8 @@ impl<'a> BitWriter<'a> {
 
     /// Fills the last byte with zero bits.
     pub(super) fn finish(self) {
-        if self.count > 0 {
-            self.out.push(self.pending as u8);
-        }
+        let whole = self.count.div_ceil(8) as usize;
+        self.out.extend_from_slice(&self.pending.to_le_bytes()[..whole]);
     }
 }
 

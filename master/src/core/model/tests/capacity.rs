@@ -92,6 +92,42 @@ impl Host {
     }
 }
 
+/// Batches of many rows, of two layouts, some with two rows of each entity: every cell of every row
+/// reads as it was written, newest first.
+#[test]
+fn rows_of_whole_hosts_read_as_they_were_written() {
+    let mut host = Host::new("a");
+    let mut model = Model::new(Limits::default());
+    let mut written = Vec::new();
+    for step in 0..12 {
+        let tick_ms = EPOCH_MS + 2 * step * TICK_MS;
+        let mut rows = host.batch(tick_ms);
+        if step % 3 == 0 {
+            rows.append(host.batch(tick_ms + TICK_MS));
+        }
+        assert_eq!(model.take(&rows, tick_ms).taken, rows.row_count() as u64);
+        written.push(rows);
+    }
+    let cluster = model.cluster(None).unwrap();
+    let (_, node) = cluster.node_named("a").unwrap();
+    let mut read_rows = 0;
+    for (index, slot) in node.ring.slots() {
+        let rows = written.iter().flat_map(|batch| &batch.blocks).flat_map(Block::rows);
+        let rows = rows.filter(|row| Arc::ptr_eq(&row.head.entity, &slot.entity));
+        let mut expected: Vec<_> =
+            rows.map(|row| (row.head.time_ms, row.head.interval_ms, row.cells.to_vec())).collect();
+        expected.reverse();
+        let mut read = Vec::new();
+        node.ring.history(index, |row| {
+            let cells = (0..row.layout.fields().len()).map(|field| row.value(field)).collect();
+            read.push((row.time_ms, row.interval_ms, cells));
+        });
+        assert_eq!(read, expected);
+        read_rows += read.len();
+    }
+    assert_eq!(read_rows, 61 * 16);
+}
+
 /// A row of some twenty samples takes fewer bytes, and 1,000 such nodes fit in 130 MB with
 /// everything that is kept beside the history.
 #[test]
