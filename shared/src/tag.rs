@@ -27,6 +27,23 @@ pub const LABELS: &str = "labels";
 /// A device, or a volume as `Volume:NAME`.
 pub const RESOURCE_ID: &str = "resource_id";
 
+/// The names that labels of entities and fields have most often; [`crate::entity::Labels`] keeps
+/// them as numbers.
+pub(crate) const COMMON: [&str; 12] = [
+    TYPE,
+    NODENAME,
+    HOSTNAME,
+    HOST_ID,
+    POD_ID,
+    POD_NAME,
+    NAMESPACE_NAME,
+    NAMESPACE_ID,
+    CONTAINER_NAME,
+    CONTAINER_BASE_IMAGE,
+    LABELS,
+    RESOURCE_ID,
+];
+
 /// Calls `visit` with each tag of the entity that has a value, its name first: the level, the
 /// names along its lineage, then the labels of its lineage, a nearer one hiding a farther one of
 /// the same name. The order is the same at each call.

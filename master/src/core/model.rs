@@ -2,23 +2,27 @@
 //! fifteen minutes, or less where that would not fit under the ceiling.
 //!
 //! ```text
-//! Model ── ClusterModel ── Node ── Ring ── slot an entity: row at the tail, newest row
-//!                                      └── chunk a batch: rows as differences, see `code`
+//! Model ── ClusterModel ── Node ── Ring ── slot an entity: its newest row
+//!                                      └── chunk a batch: what changed, backwards, see `code`
 //! ```
 //!
-//! - A ring's chunks are only ever appended and folded, so that what is read is what was written,
-//!   to the bit.
+//! - A ring's chunks are only ever appended and forgotten ("folded"), so that what is read is what
+//!   was written, to the bit.
 //! - Of two rows of an entity with the same time the first stays; an older one than the newest is
 //!   refused. Both are counted.
 //! - At the ceiling the oldest tick goes first, of all nodes and clusters alike. When nothing is
 //!   left to fold, entities that are not known yet are refused.
 
+mod bits;
 mod bytes;
 mod cluster;
 mod code;
+mod column;
+mod names;
 mod overview;
 mod query;
 mod ring;
+mod slot;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -152,9 +156,7 @@ impl Model {
         let horizon = self.horizon(now_ms);
         self.clusters.retain(|_, cluster| {
             cluster.expire(horizon);
-            let alive = cluster.entity_count() > 0;
-            debug_assert!(alive || cluster.bytes() == 0, "{} bytes of nothing", cluster.bytes());
-            alive
+            cluster.entity_count() > 0
         });
         self.keep_under_ceiling();
     }
@@ -230,7 +232,7 @@ impl RowCounts {
         match verdict {
             Some(Verdict::Taken) => {
                 self.taken += 1;
-                self.samples += row.samples().count() as u64;
+                self.samples += row.cells.iter().filter(|cell| !cell.is_absent()).count() as u64;
             }
             Some(Verdict::Late) => self.late += 1,
             Some(Verdict::Repeated) => self.repeated += 1,

@@ -1,11 +1,13 @@
 //! The table of the entities that are alive.
 
-use std::sync::Arc;
+use std::{hash::BuildHasher, sync::Arc};
 
 use compact_str::CompactString;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use super::{Entity, EntityId, Labels, Level};
-use crate::Map;
+use crate::Set;
 
 /// What is known of an entity, before the table gives it a number.
 #[derive(Clone, Debug)]
@@ -24,18 +26,23 @@ pub struct Definition {
     pub labels: Labels,
 }
 
-#[derive(PartialEq, Eq, Hash, Debug)]
-struct Key {
+/// What tells an entity from all others. It is read off the entity wherever it is needed, and kept
+/// nowhere else.
+#[derive(PartialEq, Eq, Hash)]
+struct Key<'a> {
     parent: Option<EntityId>,
     level: Level,
-    namespace: CompactString,
-    name: CompactString,
+    namespace: &'a str,
+    name: &'a str,
 }
 
 /// Gives each entity its number: the same parent, level, namespace and name is the same entity.
+/// Entities with the same labels share them in memory.
 #[derive(Debug, Default)]
 pub struct EntityTable {
-    entities: Map<Key, Arc<Entity>>,
+    entities: HashTable<Arc<Entity>>,
+    hasher: RandomState,
+    labels: Set<Labels>,
     last_id: u32,
 }
 
@@ -44,7 +51,7 @@ impl EntityTable {
     /// table that is lost.
     #[must_use]
     pub fn starting_after(last: EntityId) -> Self {
-        Self { entities: Map::default(), last_id: last.0 }
+        Self { last_id: last.0, ..Self::default() }
     }
 
     /// The largest number given out so far; 0 for none.
@@ -56,26 +63,34 @@ impl EntityTable {
     /// The entity of this definition. Where one with other labels, uid, start or parent was there,
     /// a new value with the same number replaces it.
     pub fn intern(&mut self, definition: Definition) -> Arc<Entity> {
-        let key = Key::of(&definition);
-        let known = self.entities.get(&key);
-        if let Some(entity) = known.filter(|entity| definition.describes(entity)) {
+        let key = Key::of_definition(&definition);
+        let hash = self.hasher.hash_one(&key);
+        let known = self.entities.find_mut(hash, |entity| Key::of(entity) == key);
+        if let Some(entity) = known {
+            if !definition.describes(entity) {
+                let id = entity.id;
+                *entity = Arc::new(definition.into_entity(id, &mut self.labels));
+            }
             return Arc::clone(entity);
         }
-        let id = known.map_or_else(|| EntityId(self.last_id + 1), |entity| entity.id);
-        self.last_id = self.last_id.max(id.0);
-        let entity = Arc::new(definition.into_entity(id));
-        self.entities.insert(key, Arc::clone(&entity));
+        self.last_id += 1;
+        let id = EntityId(self.last_id);
+        let entity = Arc::new(definition.into_entity(id, &mut self.labels));
+        let hasher = &self.hasher;
+        let rehash = |entity: &Arc<Entity>| hasher.hash_one(Key::of(entity));
+        self.entities.insert_unique(hash, Arc::clone(&entity), rehash);
         entity
     }
 
     /// Forgets the entities that `keep` refuses; their numbers are not given out again.
     pub fn retain(&mut self, mut keep: impl FnMut(&Arc<Entity>) -> bool) {
-        self.entities.retain(|_, entity| keep(entity));
+        self.entities.retain(|entity| keep(entity));
+        self.labels.retain(|labels| labels.shared_by() > 1);
     }
 
     /// The entities in no particular order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Entity>> {
-        self.entities.values()
+        self.entities.iter()
     }
 
     /// Number of entities.
@@ -91,18 +106,23 @@ impl EntityTable {
     }
 }
 
-impl Key {
-    fn of(definition: &Definition) -> Self {
-        let namespace = match definition.level {
-            Level::Pod => definition.labels.get(crate::tag::NAMESPACE_NAME),
+impl<'a> Key<'a> {
+    fn new(parent: Option<&Arc<Entity>>, level: Level, labels: &'a Labels, name: &'a str) -> Self {
+        let namespace = match level {
+            Level::Pod => labels.get(crate::tag::NAMESPACE_NAME),
             _ => None,
         };
-        Self {
-            parent: definition.parent.as_ref().map(|parent| parent.id),
-            level: definition.level,
-            namespace: namespace.unwrap_or_default().into(),
-            name: definition.name.clone(),
-        }
+        let parent = parent.map(|parent| parent.id);
+        Self { parent, level, namespace: namespace.unwrap_or_default(), name }
+    }
+
+    fn of_definition(definition: &'a Definition) -> Self {
+        let Definition { parent, level, labels, name, .. } = definition;
+        Self::new(parent.as_ref(), *level, labels, name)
+    }
+
+    fn of(entity: &'a Entity) -> Self {
+        Self::new(entity.parent.as_ref(), entity.level, &entity.labels, &entity.name)
     }
 }
 
@@ -119,17 +139,25 @@ impl Definition {
             && self.labels == entity.labels
     }
 
-    fn into_entity(self, id: EntityId) -> Entity {
+    fn into_entity(self, id: EntityId, shared: &mut Set<Labels>) -> Entity {
         Entity {
             id,
             level: self.level,
             name: self.name,
             uid: self.uid,
             start_time_ms: self.start_time_ms,
-            labels: self.labels,
+            labels: share(self.labels, shared),
             parent: self.parent,
         }
     }
+}
+
+/// The same labels, in the memory of those that are there already.
+fn share(labels: Labels, shared: &mut Set<Labels>) -> Labels {
+    if labels.is_empty() {
+        return labels;
+    }
+    shared.get_or_insert(labels).clone()
 }
 
 #[cfg(test)]
@@ -175,5 +203,18 @@ mod tests {
         let gone = table.intern(pod("a", "web", "1"));
         table.retain(|_| false);
         assert_ne!(table.intern(pod("a", "web", "1")).id, gone.id);
+    }
+
+    /// Labels that many have are there once, and are gone with the last who has them.
+    #[test]
+    fn equal_labels_are_shared() {
+        let mut table = EntityTable::default();
+        let [first, second] = ["x", "y"].map(|name| table.intern(pod("a", name, "")));
+        assert_eq!(first.labels.shared_by(), 3);
+        drop((first, second));
+        table.retain(|entity| entity.name == "x");
+        assert_eq!(table.iter().next().unwrap().labels.shared_by(), 2);
+        table.retain(|_| false);
+        assert!(table.labels.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers as few bytes: varints of zigzag differences, and doubles as the bytes that changed.
+//! Numbers as few bytes: varints, and zigzag differences of either sign.
 
 /// Maps small numbers of either sign to small unsigned ones.
 pub(super) const fn zigzag(value: i64) -> u64 {
@@ -17,21 +17,6 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
         value >>= 7;
     }
     out.push(value as u8);
-}
-
-/// Appends a number of either sign.
-pub(super) fn put_signed(out: &mut Vec<u8>, value: i64) {
-    put_varint(out, zigzag(value));
-}
-
-/// Appends the bytes between the zero bytes at both ends, after a byte that says how many zero
-/// bytes there are in front (high half) and behind (low half).
-pub(super) fn put_middle(out: &mut Vec<u8>, value: u64) {
-    let front = value.leading_zeros() / 8;
-    let behind = if value == 0 { 0 } else { value.trailing_zeros() / 8 };
-    out.push((front << 4 | behind) as u8);
-    let bytes = value.to_be_bytes();
-    out.extend_from_slice(&bytes[front as usize..8 - behind as usize]);
 }
 
 /// Reads what this module wrote. The bytes are the model's own, so that their end is never met in
@@ -66,30 +51,21 @@ impl<'a> Reader<'a> {
         value
     }
 
-    pub(super) fn signed(&mut self) -> i64 {
-        unzigzag(self.varint())
-    }
-
-    pub(super) fn middle(&mut self) -> u64 {
-        let ends = self.byte();
-        let (front, behind) = (ends >> 4, ends & 15);
-        let mut value = 0;
-        for _ in 0..8u8.saturating_sub(front + behind) {
-            value = value << 8 | u64::from(self.byte());
-        }
-        value << (8 * (u32::from(behind) % 8))
+    /// A varint that counts something or is the place of something.
+    pub(super) fn number(&mut self) -> usize {
+        usize::try_from(self.varint()).unwrap_or(usize::MAX)
     }
 
     /// The next bytes, as a reader of their own.
-    pub(super) fn part(&mut self, length: usize) -> Reader<'a> {
+    pub(super) fn part(&mut self, length: usize) -> Self {
         let (part, rest) = self.0.split_at(length.min(self.0.len()));
         self.0 = rest;
-        Reader(part)
+        Self(part)
     }
 
-    /// The next bytes as they are.
-    pub(super) fn slice(&mut self, length: usize) -> &'a [u8] {
-        self.part(length).0
+    /// All bytes that are left.
+    pub(super) const fn rest(self) -> &'a [u8] {
+        self.0
     }
 }
 
@@ -101,18 +77,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_come_back(values: Vec<(u64, i64, u64, u8)>) {
+        fn numbers_come_back(values: Vec<(u64, i64, u8)>) {
             let mut bytes = Vec::new();
-            for (unsigned, signed, middle, shift) in &values {
-                put_varint(&mut bytes, *unsigned);
-                put_signed(&mut bytes, *signed);
-                put_middle(&mut bytes, middle << (shift % 64));
+            for (unsigned, signed, shift) in &values {
+                put_varint(&mut bytes, unsigned >> (shift % 64));
+                put_varint(&mut bytes, zigzag(*signed));
             }
             let mut reader = Reader::new(&bytes);
-            for (unsigned, signed, middle, shift) in &values {
-                prop_assert_eq!(reader.varint(), *unsigned);
-                prop_assert_eq!(reader.signed(), *signed);
-                prop_assert_eq!(reader.middle(), middle << (shift % 64));
+            for (unsigned, signed, shift) in &values {
+                prop_assert_eq!(reader.varint(), unsigned >> (shift % 64));
+                prop_assert_eq!(unzigzag(reader.varint()), *signed);
             }
             prop_assert!(reader.is_empty());
         }
@@ -121,9 +95,8 @@ mod tests {
     #[test]
     fn small_numbers_are_one_byte() {
         let mut bytes = Vec::new();
-        put_signed(&mut bytes, -64);
-        put_middle(&mut bytes, 0);
-        assert_eq!(bytes, [127, 0x80]);
+        put_varint(&mut bytes, zigzag(-64));
+        assert_eq!(bytes, [127]);
         assert_eq!((zigzag(i64::MIN), unzigzag(u64::MAX)), (u64::MAX, i64::MIN));
     }
 }

@@ -13,12 +13,15 @@ use heapster_shared::{
 
 use super::{
     RowCounts,
-    ring::{Ring, Slot, Verdict},
+    code::ChunkWriter,
+    names::{Names, Pods},
+    ring::{Ring, Verdict},
+    slot::Slot,
     subject::{Key, Subject, heap_bytes},
 };
 
 /// Where an entity's rows are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Place {
     pub(super) ring: u32,
     pub(super) slot: u32,
@@ -30,43 +33,88 @@ pub(super) struct Node {
     /// Name of the node; empty for the ring of what has none.
     pub(super) name: CompactString,
     pub(super) ring: Ring,
-    pub(super) names: BTreeMap<Key, u32>,
+    pub(super) names: Names,
 }
 
-/// By namespace and pod, the rings that have the pod or containers of it, and how many of these.
-pub(super) type Pods = BTreeMap<CompactString, BTreeMap<CompactString, Vec<(u32, u32)>>>;
+impl Node {
+    /// Memory beyond the value itself, and that of the name by which it is found.
+    fn bytes(&self) -> usize {
+        let entry = size_of::<(CompactString, u32)>() * 3 / 2;
+        self.ring.bytes() + self.names.bytes() + 2 * heap_bytes(&self.name) + entry
+    }
+
+    /// The slot of a name.
+    pub(super) fn find(&self, key: &Key<'_>) -> Option<u32> {
+        self.names.get(&self.ring, key)
+    }
+
+    /// The names of the entities, in order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key<'_>> {
+        self.names.keys(&self.ring)
+    }
+
+    /// The names of a level and namespace, in order.
+    pub(super) fn keys_in<'a>(
+        &'a self,
+        level: Level,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = Key<'a>> {
+        let from = self.names.from(&self.ring, &Key::new(level, namespace, "", ""));
+        from.take_while(move |key| key.level == level && key.namespace == namespace)
+    }
+}
 
 /// See the module's header.
 #[derive(Debug, Default)]
 pub struct ClusterModel {
     nodes: Vec<Option<Node>>,
     by_name: BTreeMap<CompactString, u32>,
+    /// The number that each slot's entity has now.
     by_id: Map<EntityId, Place>,
     pods: Pods,
+    /// Memory of the nodes beyond their own values.
     bytes: usize,
     layout_bytes: usize,
+    layouts_counted_ms: i64,
+    /// Where the next row's entity is if rows come in the order of the batch before.
+    expected: Place,
+    /// Kept to spare allocations.
+    writers: Vec<ChunkWriter>,
     pub(super) newest_tick_ms: i64,
     pub(super) received_unix_ms: i64,
 }
 
-/// What an entity costs in the maps of names, keys beside their own text not counted.
-const NAME_BYTES: usize = size_of::<(Key, u32)>() + size_of::<(EntityId, Place)>() + 32;
+/// A chunk that is being written.
+struct Open {
+    ring: u32,
+    bytes_before: usize,
+    writer: ChunkWriter,
+}
+
+/// Writers kept from batch to batch; hardly a batch has rows of more nodes.
+const MAX_WRITERS: usize = 4;
+
+/// How often layouts are counted.
+const LAYOUTS_COUNTED_EVERY_MS: i64 = 60_000;
 
 impl ClusterModel {
     /// Takes in the rows of a batch. With `grow` false only those of entities that are known.
     pub(super) fn take(&mut self, batch: &RowBatch, grow: bool) -> RowCounts {
         let mut counts = RowCounts::default();
-        let mut touched: Vec<(u32, usize)> = Vec::with_capacity(1);
+        let mut open: Vec<Open> = Vec::with_capacity(1);
         for block in &batch.blocks {
             for row in block.rows() {
-                let verdict = self.take_row(&row, block.layout(), batch.tick.0, grow, &mut touched);
+                let verdict = self.take_row(&row, block.layout(), batch.tick.0, grow, &mut open);
                 counts.add(verdict, &row);
             }
         }
-        for (index, bytes_before) in touched {
-            if let Some(node) = self.nodes.get_mut(index as usize).and_then(Option::as_mut) {
-                node.ring.seal();
-                self.bytes = self.bytes + node.ring.bytes() - bytes_before;
+        for Open { ring, bytes_before, mut writer } in open {
+            if let Some(Some(node)) = self.nodes.get_mut(ring as usize) {
+                node.ring.seal(batch.tick.0, &mut writer);
+                self.bytes = self.bytes + node.bytes() - bytes_before;
+            }
+            if self.writers.len() < MAX_WRITERS {
+                self.writers.push(writer);
             }
         }
         self.newest_tick_ms = self.newest_tick_ms.max(batch.tick.0);
@@ -79,40 +127,67 @@ impl ClusterModel {
         layout: &Arc<Layout>,
         tick_ms: i64,
         grow: bool,
-        touched: &mut Vec<(u32, usize)>,
+        open: &mut Vec<Open>,
     ) -> Option<Verdict> {
-        let known = self.find(&row.head.entity);
+        let entity = &row.head.entity;
+        let known = self.find(entity);
         if known.is_none() && !grow {
             return None;
         }
-        let index = known.map_or_else(|| self.ring_for(&row.head.entity), |place| place.ring);
-        let node = self.nodes.get_mut(index as usize)?.as_mut()?;
-        if touched.last().is_none_or(|(last, _)| *last != index)
-            && !touched.iter().any(|(ring, _)| *ring == index)
-        {
-            touched.push((index, node.ring.bytes()));
-        }
-        if let Some(place) = known {
-            return Some(node.ring.push(place.slot, row, layout, tick_ms));
-        }
-        let slot = node.ring.add(row, layout, tick_ms);
-        self.name(&row.head.entity, Place { ring: index, slot });
-        Some(Verdict::Taken)
+        let ring = known.map_or_else(|| self.ring_for(entity), |place| place.ring);
+        let node = self.nodes.get_mut(ring as usize)?.as_mut()?;
+        let writer = open.iter().rposition(|open| open.ring == ring).unwrap_or_else(|| {
+            let writer = self.writers.pop().unwrap_or_default();
+            open.push(Open { ring, bytes_before: node.bytes(), writer });
+            open.len() - 1
+        });
+        let writer = &mut open[writer].writer;
+        let (slot, verdict) = match known {
+            None => {
+                let slot = node.ring.add(row, layout, tick_ms, writer);
+                self.name(entity, Place { ring, slot });
+                (slot, Verdict::Taken)
+            }
+            Some(Place { slot, .. }) => {
+                let id_before = node.ring.slot(slot).map(|slot| slot.entity.id);
+                let verdict = node.ring.push(slot, row, layout, tick_ms, writer);
+                if verdict == Verdict::Taken && id_before != Some(entity.id) {
+                    self.renumber(id_before, entity.id, Place { ring, slot });
+                }
+                (slot, verdict)
+            }
+        };
+        self.expected = Place { ring, slot: slot.saturating_add(1) };
+        Some(verdict)
     }
 
-    /// The place of an entity: by its number, when the number still stands for the same value, or
-    /// by its name.
-    fn find(&mut self, entity: &Arc<Entity>) -> Option<Place> {
-        if let Some(place) = self.by_id.get(&entity.id)
-            && self.slot(*place).is_some_and(|slot| Arc::ptr_eq(&slot.entity, entity))
+    /// The place of an entity: by the order of rows or by its number, when the same value is still
+    /// there, or by its name.
+    fn find(&self, entity: &Arc<Entity>) -> Option<Place> {
+        let is_at =
+            |place: &Place| self.slot(*place).is_some_and(|slot| Arc::ptr_eq(&slot.entity, entity));
+        let numbered = || self.by_id.get(&entity.id).copied();
+        if let Some(place) = Some(self.expected).filter(is_at).or_else(|| numbered().filter(is_at))
         {
-            return Some(*place);
+            return Some(place);
         }
         let ring = *self.by_name.get(node_name(entity))?;
-        let slot = *self.node(ring)?.names.get(&Key::of(entity))?;
-        let place = Place { ring, slot };
-        self.by_id.insert(entity.id, place);
-        Some(place)
+        let slot = self.node(ring)?.find(&Key::of(entity))?;
+        Some(Place { ring, slot })
+    }
+
+    /// Notes that the entity in a slot has another number, as after its table was made anew.
+    fn renumber(&mut self, before: Option<EntityId>, now: EntityId, place: Place) {
+        if let Some(before) = before {
+            self.forget_number(before, place);
+        }
+        self.by_id.insert(now, place);
+    }
+
+    fn forget_number(&mut self, id: EntityId, place: Place) {
+        if self.by_id.get(&id) == Some(&place) {
+            self.by_id.remove(&id);
+        }
     }
 
     fn ring_for(&mut self, entity: &Entity) -> u32 {
@@ -121,7 +196,7 @@ impl ClusterModel {
             return *index;
         }
         let node = Node { name: name.into(), ..Node::default() };
-        self.bytes += node.ring.bytes() + size_of::<Node>() + 2 * heap_bytes(&node.name);
+        self.bytes += node.bytes();
         let free = self.nodes.iter().position(Option::is_none).unwrap_or(self.nodes.len());
         let index = u32::try_from(free).unwrap_or(u32::MAX);
         self.by_name.insert(name.into(), index);
@@ -134,48 +209,19 @@ impl ClusterModel {
     }
 
     fn name(&mut self, entity: &Entity, place: Place) {
-        let key = Key::of(entity);
-        self.bytes += NAME_BYTES + key.heap_bytes();
         self.by_id.insert(entity.id, place);
-        if let Some((namespace, pod)) = key.pod() {
-            let pods = self.pods.entry(namespace.clone()).or_default();
-            let rings = pods.entry(pod.clone()).or_default();
-            match rings.iter_mut().find(|(ring, _)| *ring == place.ring) {
-                Some((_, count)) => *count += 1,
-                None => rings.push((place.ring, 1)),
-            }
+        if let Some((namespace, pod)) = Key::of(entity).pod() {
+            self.pods.add(namespace, pod, place.ring);
         }
         if let Some(Some(node)) = self.nodes.get_mut(place.ring as usize) {
-            node.names.insert(key, place.slot);
+            node.names.insert(&node.ring, place.slot);
         }
     }
 
-    fn forget(&mut self, ring: u32, slot: u32, gone: &Slot) {
-        let key = Key::of(&gone.entity);
-        self.bytes = self.bytes.saturating_sub(NAME_BYTES + key.heap_bytes());
-        if self.by_id.get(&gone.entity.id) == Some(&Place { ring, slot }) {
-            self.by_id.remove(&gone.entity.id);
-        }
-        if let Some((namespace, pod)) = key.pod() {
-            self.forget_part_of_pod(namespace, pod, ring);
-        }
-        if let Some(Some(node)) = self.nodes.get_mut(ring as usize) {
-            node.names.remove(&key);
-        }
-    }
-
-    fn forget_part_of_pod(&mut self, namespace: &CompactString, pod: &CompactString, ring: u32) {
-        let Some(pods) = self.pods.get_mut(namespace) else { return };
-        let Some(rings) = pods.get_mut(pod) else { return };
-        rings.retain_mut(|(other, count)| {
-            *count -= u32::from(*other == ring);
-            *count > 0
-        });
-        if rings.is_empty() {
-            pods.remove(pod);
-        }
-        if pods.is_empty() {
-            self.pods.remove(namespace);
+    fn forget(&mut self, place: Place, gone: &Entity) {
+        self.forget_number(gone.id, place);
+        if let Some((namespace, pod)) = Key::of(gone).pod() {
+            self.pods.remove(namespace, pod, place.ring);
         }
     }
 
@@ -183,9 +229,9 @@ impl ClusterModel {
     pub(super) fn fold_before(&mut self, tick_ms: i64) -> u64 {
         let mut folded = 0;
         for node in self.nodes.iter_mut().flatten() {
-            let before = node.ring.bytes();
+            let before = node.bytes();
             folded += node.ring.fold_before(tick_ms);
-            self.bytes = self.bytes + node.ring.bytes() - before;
+            self.bytes = self.bytes + node.bytes() - before;
         }
         folded
     }
@@ -194,41 +240,47 @@ impl ClusterModel {
     pub(super) fn expire(&mut self, tick_ms: i64) {
         self.fold_before(tick_ms);
         for index in 0..self.nodes.len() {
-            let ring = u32::try_from(index).unwrap_or(u32::MAX);
-            let Some(node) = &mut self.nodes[index] else { continue };
-            let before = node.ring.bytes();
-            let mut dropped = Vec::new();
-            node.ring.drop_before(tick_ms, |slot, gone| dropped.push((slot, gone)));
-            self.bytes = self.bytes + node.ring.bytes() - before;
-            for (slot, gone) in dropped {
-                self.forget(ring, slot, &gone);
+            self.drop_before(index, tick_ms);
+            if let Some(node) = self.nodes[index].take_if(|node| node.ring.is_empty()) {
+                self.bytes -= node.bytes();
+                self.by_name.remove(&node.name);
             }
-            self.drop_ring_if_empty(index);
         }
-        // Numbers of values that were replaced, or of a table that is gone.
-        let nodes = &self.nodes;
-        self.by_id.retain(|id, place| {
-            let slot = nodes.get(place.ring as usize).and_then(Option::as_ref);
-            slot.and_then(|node| node.ring.slot(place.slot))
-                .is_some_and(|slot| slot.entity.id == *id)
-        });
-        self.layout_bytes = self.count_layout_bytes();
+        if self.by_id.len() < self.by_id.capacity() / 4 {
+            self.by_id.shrink_to_fit();
+        }
+        self.pods.shrink();
+        if tick_ms.saturating_sub(self.layouts_counted_ms) >= LAYOUTS_COUNTED_EVERY_MS {
+            self.layouts_counted_ms = tick_ms;
+            self.layout_bytes = self.count_layout_bytes();
+        }
     }
 
-    fn drop_ring_if_empty(&mut self, index: usize) {
-        if let Some(node) = self.nodes[index].take_if(|node| node.ring.is_empty()) {
-            let bytes = node.ring.bytes() + size_of::<Node>() + 2 * heap_bytes(&node.name);
-            self.bytes = self.bytes.saturating_sub(bytes);
-            self.by_name.remove(&node.name);
+    fn drop_before(&mut self, index: usize, tick_ms: i64) {
+        let Some(node) = &mut self.nodes[index] else { return };
+        let before = node.bytes();
+        let dropped = node.ring.drop_before(tick_ms);
+        if dropped.is_empty() {
+            return;
+        }
+        let slots: Vec<u32> = dropped.iter().map(|(slot, _)| *slot).collect();
+        node.names.remove(&slots);
+        self.bytes = self.bytes + node.bytes() - before;
+        let ring = u32::try_from(index).unwrap_or(u32::MAX);
+        for (slot, gone) in dropped {
+            self.forget(Place { ring, slot }, &gone.entity);
         }
     }
 
     /// Layouts are shared by many rows, so that they are counted by looking at all of them.
     fn count_layout_bytes(&self) -> usize {
         let mut seen = Set::default();
+        let mut newest = std::ptr::null();
         let slots = self.nodes().flat_map(|(_, node)| node.ring.slots());
         slots
-            .map(|(_, slot)| &slot.newest.layout)
+            .map(|(_, slot)| &slot.layout)
+            // Most neighbours share theirs.
+            .filter(|layout| std::mem::replace(&mut newest, Arc::as_ptr(layout)) != newest)
             .filter(|layout| seen.insert(Arc::as_ptr(layout)))
             .map(|layout| size_of::<Layout>() + size_of_val(layout.fields()))
             .sum()
@@ -236,7 +288,8 @@ impl ClusterModel {
 
     /// Memory that the cluster takes.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.layout_bytes
+        let nodes = self.nodes.capacity() * size_of::<Option<Node>>();
+        self.bytes + self.layout_bytes + nodes + self.by_id.allocation_size() + self.pods.bytes()
     }
 
     /// The oldest tick that any chunk is of.
@@ -274,14 +327,8 @@ impl ClusterModel {
     }
 
     /// See [`Pods`].
-    pub(super) fn pods(&self) -> &Pods {
+    pub(super) const fn pods(&self) -> &Pods {
         &self.pods
-    }
-
-    /// The rings that have a pod or containers of it.
-    pub(super) fn rings_of_pod(&self, namespace: &str, pod: &str) -> impl Iterator<Item = u32> {
-        let rings = self.pods.get(namespace).and_then(|pods| pods.get(pod));
-        rings.into_iter().flatten().map(|(ring, _)| *ring)
     }
 
     pub(super) fn slot(&self, place: Place) -> Option<&Slot> {
@@ -300,42 +347,21 @@ impl ClusterModel {
                     return places;
                 }
                 // Proxies shorten `//`, so that the slash in front may be left out.
-                let key = Key { name: format!("/{container}").into(), ..key };
-                self.places_in(node, &key)
+                self.places_in(node, &Key { name: &format!("/{container}"), ..key })
             }
             Subject::Pod { namespace, pod } | Subject::Container { namespace, pod, .. } => {
-                let place = |ring| {
-                    let slot = *self.node(ring)?.names.get(&key)?;
-                    Some(Place { ring, slot })
-                };
-                self.rings_of_pod(namespace, pod).filter_map(place).collect()
+                let place = |ring| Some(Place { ring, slot: self.node(ring)?.find(&key)? });
+                self.pods.rings(namespace, pod).filter_map(place).collect()
             }
         }
     }
 
-    fn places_in(&self, node: &str, key: &Key) -> Vec<Place> {
+    fn places_in(&self, node: &str, key: &Key<'_>) -> Vec<Place> {
         let place = self.node_named(node).and_then(|(ring, node)| {
-            let slot = *node.names.get(key)?;
+            let slot = node.find(key)?;
             Some(Place { ring, slot })
         });
         place.into_iter().collect()
-    }
-}
-
-impl Subject {
-    fn key(&self) -> Key {
-        match self {
-            Self::Cluster => Key::new(Level::Cluster, "", "", ""),
-            Self::Namespace { namespace } => Key::new(Level::Namespace, "", "", namespace),
-            Self::Node { node } => Key::new(Level::Node, "", "", node),
-            Self::FreeContainer { container, .. } => {
-                Key::new(Level::SysContainer, "", "", container)
-            }
-            Self::Pod { namespace, pod } => Key::new(Level::Pod, namespace, "", pod),
-            Self::Container { namespace, pod, container } => {
-                Key::new(Level::PodContainer, namespace, pod, container)
-            }
-        }
     }
 }
 

@@ -9,8 +9,10 @@ use heapster_shared::{
 };
 
 use super::{
-    cluster::ClusterModel,
-    ring::{Ring, Slot},
+    cluster::{ClusterModel, Node},
+    ring::Ring,
+    slot::Slot,
+    subject::Key,
 };
 
 /// The newest row of an entity.
@@ -97,6 +99,12 @@ impl ClusterModel {
     }
 
     /// The nodes, and the greatest `count` containers.
+    ///
+    /// What is listed is no sum of others that are or could be: a control group is left out when
+    /// there are groups below it by their names, and when it is one of those that hold all pods
+    /// while the containers of pods are known by themselves. So `system.slice/docker.service` is
+    /// there and `system.slice` is not. What runs in such a group directly, beside the groups
+    /// below it, is not listed; the node's own figures have it.
     #[must_use]
     pub fn overview(&self, count: usize) -> Overview {
         let mut finder = FieldFinder::default();
@@ -105,12 +113,10 @@ impl ClusterModel {
         for name in self.node_names() {
             let Some((_, node)) = self.node_named(name) else { continue };
             nodes.push(node_now(name, &node.ring));
-            for (_, slot) in node.ring.slots() {
-                if matches!(slot.entity.level, Level::PodContainer | Level::SysContainer) {
-                    let [cpu_index, memory_index] = finder.find(&slot.newest.layout);
-                    cpu.offer(slot, cpu_index, name);
-                    memory.offer(slot, memory_index, name);
-                }
+            for (_, slot) in node.ring.slots().filter(|(_, slot)| is_container(slot)) {
+                let [cpu_index, memory_index] = finder.find(&slot.layout);
+                cpu.offer(slot, cpu_index, node);
+                memory.offer(slot, memory_index, node);
             }
         }
         Overview {
@@ -124,12 +130,12 @@ impl ClusterModel {
 
 impl NewestRow {
     fn of(slot: &Slot) -> Self {
-        let fields = 0..slot.newest.layout.fields().len();
+        let fields = 0..slot.layout.fields().len();
         Self {
             entity: Arc::clone(&slot.entity),
-            layout: Arc::clone(&slot.newest.layout),
-            time_ms: slot.newest.time_ms,
-            cells: fields.map(|field| slot.newest.value(field, &slot.increases)).collect(),
+            layout: Arc::clone(&slot.layout),
+            time_ms: slot.time_ms,
+            cells: fields.map(|field| slot.value(field)).collect(),
         }
     }
 }
@@ -139,11 +145,9 @@ fn node_now(name: &str, ring: &Ring) -> NodeNow {
     let own = slots().find(|slot| slot.entity.level == Level::Node);
     let value = |metric: &'static MetricDef| {
         let slot = own?;
-        let index = slot.newest.layout.index_of(metric)?;
-        slot.newest.value(index, &slot.increases).to_real(metric.value_type)
+        let index = slot.layout.index_of(metric)?;
+        slot.value(index).to_real(metric.value_type)
     };
-    let is_container =
-        |slot: &&Slot| matches!(slot.entity.level, Level::PodContainer | Level::SysContainer);
     NodeNow {
         name: name.to_owned(),
         cpu_millicores: value(table::CPU_USAGE_RATE.def()),
@@ -151,9 +155,38 @@ fn node_now(name: &str, ring: &Ring) -> NodeNow {
         memory_bytes: value(table::MEMORY_WORKING_SET.def())
             .or_else(|| value(table::MEMORY_USAGE.def())),
         memory_capacity: value(table::MEMORY_NODE_CAPACITY.def()),
-        containers: slots().filter(is_container).count(),
-        time_ms: slots().map(|slot| slot.newest.time_ms).max().unwrap_or_default(),
+        containers: slots().filter(|slot| is_container(slot)).count(),
+        time_ms: slots().map(|slot| slot.time_ms).max().unwrap_or_default(),
     }
+}
+
+fn is_container(slot: &Slot) -> bool {
+    matches!(slot.entity.level, Level::PodContainer | Level::SysContainer)
+}
+
+/// Whether a container is a control group that is the sum of others; see
+/// [`ClusterModel::overview`].
+fn is_sum(entity: &Entity, node: &Node) -> bool {
+    if entity.level != Level::SysContainer {
+        return false;
+    }
+    let group = entity.name.trim_end_matches('/');
+    if group.is_empty() {
+        return true;
+    }
+    let below = format!("{group}/");
+    let first = Key::new(Level::SysContainer, "", "", &below);
+    let has_parts = node
+        .names
+        .from(&node.ring, &first)
+        .next()
+        .is_some_and(|key| key.level == Level::SysContainer && key.name.starts_with(&below));
+    let holds_pods = || group == "pods" || group.contains("kubepods");
+    let has_pods = || {
+        let mut from = node.names.from(&node.ring, &Key::new(Level::PodContainer, "", "", ""));
+        from.next().is_some_and(|key| key.level == Level::PodContainer)
+    };
+    has_parts || (holds_pods() && has_pods())
 }
 
 /// Where a layout has CPU and memory; most neighbours share one.
@@ -188,11 +221,15 @@ impl Greatest {
         Self { count, heap: BinaryHeap::new() }
     }
 
-    fn offer(&mut self, slot: &Slot, field: Option<usize>, node: &str) {
-        let value = field.and_then(|field| slot.newest.value(field, &slot.increases).as_int());
+    fn offer(&mut self, slot: &Slot, field: Option<usize>, node: &Node) {
+        let value = field.and_then(|field| slot.value(field).as_int());
         let Some(value) = value.filter(|value| *value > 0) else { return };
         let full = self.heap.len() >= self.count;
         if full && self.heap.peek().is_none_or(|Reverse(least)| least.value >= value) {
+            return;
+        }
+        // Asked last, for only a few get here.
+        if is_sum(&slot.entity, node) {
             return;
         }
         if full {
@@ -202,7 +239,7 @@ impl Greatest {
         let mut name: Vec<&str> = names().map(|part| part.name.as_str()).collect();
         name.extend(slot.entity.namespace());
         name.reverse();
-        self.heap.push(Reverse(Top { value, name: name.join("/"), node: node.to_owned() }));
+        self.heap.push(Reverse(Top { value, name: name.join("/"), node: node.name.to_string() }));
     }
 
     fn into_sorted(self) -> Vec<Top> {

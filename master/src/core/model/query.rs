@@ -139,24 +139,25 @@ impl ClusterModel {
     }
 
     fn namespaces(&self) -> Vec<String> {
-        let summed = self.node_named("").map(|(_, node)| node.names.keys());
-        let summed = summed.into_iter().flatten();
-        let summed = summed.filter(|key| key.level == Level::Namespace).map(|key| &key.name);
-        let names: BTreeSet<_> =
-            summed.chain(self.pods().keys()).filter(|name| !name.is_empty()).collect();
-        names.into_iter().map(ToString::to_string).collect()
+        let summed = self.node_named("").map(|(_, node)| node.keys_in(Level::Namespace, ""));
+        let summed = summed.into_iter().flatten().map(|key| key.name);
+        let names = summed.chain(self.pods().namespaces()).filter(|name| !name.is_empty());
+        sorted(names)
     }
 
     fn free_containers(&self, node: &str) -> Result<Vec<String>, QueryError> {
         let found = self.node_named(node).filter(|_| !node.is_empty());
         let (_, found) = found.ok_or_else(|| self.missing_node(node))?;
-        let containers = found.names.keys().filter(|key| key.level == Level::SysContainer);
-        Ok(containers.map(|key| key.name.to_string()).collect())
+        Ok(sorted(found.keys_in(Level::SysContainer, "").map(|key| key.name)))
     }
 
     fn pods_of(&self, namespace: &str) -> Result<Vec<String>, QueryError> {
-        if let Some(pods) = self.pods().get(namespace) {
-            return Ok(pods.keys().map(ToString::to_string).collect());
+        if self.pods().has_namespace(namespace) {
+            let levels = [Level::Pod, Level::PodContainer];
+            let keys = self.nodes().flat_map(|(_, node)| {
+                levels.into_iter().flat_map(|level| node.keys_in(level, namespace))
+            });
+            return Ok(sorted(keys.filter_map(|key| Some(key.pod()?.1))));
         }
         let subject = Subject::Namespace { namespace: namespace.to_owned() };
         if self.places(&subject).is_empty() {
@@ -166,27 +167,23 @@ impl ClusterModel {
     }
 
     fn containers(&self, namespace: &str, pod: &str) -> Result<Vec<String>, QueryError> {
-        let first = Key::new(Level::PodContainer, namespace, pod, "");
-        let rings: Vec<u32> = self.rings_of_pod(namespace, pod).collect();
+        let rings: Vec<u32> = self.pods().rings(namespace, pod).collect();
         if rings.is_empty() {
             let (namespace, pod) = (namespace.to_owned(), pod.to_owned());
             return Err(self.missing(&Subject::Pod { namespace, pod }));
         }
-        let mut names = BTreeSet::new();
-        for node in rings.into_iter().filter_map(|ring| self.node(ring)) {
-            let from = node.names.range(first.clone()..);
-            let keys = from.map(|(key, _)| key).take_while(|key| {
-                key.level == first.level && key.namespace == first.namespace && key.pod == first.pod
-            });
-            names.extend(keys.map(|key| key.name.to_string()));
-        }
-        Ok(names.into_iter().collect())
+        let first = Key::new(Level::PodContainer, namespace, pod, "");
+        let nodes = rings.into_iter().filter_map(|ring| self.node(ring));
+        let keys = nodes.flat_map(|node| {
+            let from = node.names.from(&node.ring, &first);
+            from.take_while(|key| Key { name: "", ..*key } == first)
+        });
+        Ok(sorted(keys.map(|key| key.name)))
     }
 
     fn all_keys(&self) -> Vec<String> {
-        let names = self
-            .nodes()
-            .flat_map(|(_, node)| node.names.keys().map(|key| key.ancestral(&node.name)));
+        let names =
+            self.nodes().flat_map(|(_, node)| node.keys().map(|key| key.ancestral(&node.name)));
         names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -197,8 +194,8 @@ impl ClusterModel {
         }
         let mut names = BTreeSet::new();
         for slot in places.iter().filter_map(|place| self.slot(*place)) {
-            for (index, field) in slot.newest.layout.fields().iter().enumerate() {
-                if !slot.newest.value(index, &slot.increases).is_absent() {
+            for (index, field) in slot.layout.fields().iter().enumerate() {
+                if !slot.value(index).is_absent() {
                     names.insert(field.metric.name().to_owned());
                 }
             }
@@ -238,10 +235,9 @@ impl ClusterModel {
                 .fold(what, |what, (name, value)| format!("{what}, labelled {name}:{value}"));
             return Err(Missing::new(&what, known).into());
         };
-        if places.len() > 1 {
-            reader.points.sort_by_key(|point| point.time_ms);
-            reader.points.dedup_by_key(|point| point.time_ms);
-        }
+        // Of several places each gave its rows newest first.
+        reader.points.sort_by_key(|point| point.time_ms);
+        reader.points.dedup_by_key(|point| point.time_ms);
         Ok(Series { value_type: field.metric.value_type(), points: reader.points })
     }
 
@@ -250,13 +246,13 @@ impl ClusterModel {
         // Of the layouts only the one at hand is looked into, and only when it changes.
         let mut layout: *const Layout = std::ptr::null();
         let mut chosen = None;
-        node.ring.history(place.slot, |row, increases| {
+        node.ring.history(place.slot, |row| {
             if !std::ptr::eq(layout, &raw const *row.layout) {
                 layout = &raw const *row.layout;
                 chosen = reader.choose(&row.layout);
             }
             let Some(field) = chosen else { return };
-            reader.point(row.time_ms, row.value(field, increases));
+            reader.point(row.time_ms, row.value(field));
         });
     }
 
@@ -271,7 +267,7 @@ impl ClusterModel {
                 Err(error) => error,
             },
             Subject::Pod { namespace, pod }
-                if self.rings_of_pod(namespace, pod).next().is_some() =>
+                if self.pods().rings(namespace, pod).next().is_some() =>
             {
                 let known = self.containers(namespace, pod).unwrap_or_default();
                 Missing::new(&format!("sum of {what}, only of its containers"), known).into()
@@ -291,6 +287,12 @@ impl ClusterModel {
         let known = self.node_names().map(ToString::to_string).collect();
         Missing::new(&format!("node `{node}`"), known).into()
     }
+}
+
+/// The different names, in order.
+fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let names: BTreeSet<&str> = names.collect();
+    names.into_iter().map(ToOwned::to_owned).collect()
 }
 
 /// Collects the points of the one field that is asked for.

@@ -24,21 +24,22 @@ pub enum Subject {
 }
 
 /// The name of an entity within its node (or within the cluster, for what has no node): the same
-/// for as long as the API calls it the same, whichever table made the entity.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Key {
+/// for as long as the API calls it the same, whichever table made the entity. It is read off the
+/// entity wherever it is needed, and kept nowhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Key<'a> {
     pub(super) level: Level,
-    pub(super) namespace: CompactString,
-    pub(super) pod: CompactString,
-    pub(super) name: CompactString,
+    pub(super) namespace: &'a str,
+    pub(super) pod: &'a str,
+    pub(super) name: &'a str,
 }
 
-impl Key {
-    pub(super) fn new(level: Level, namespace: &str, pod: &str, name: &str) -> Self {
-        Self { level, namespace: namespace.into(), pod: pod.into(), name: name.into() }
+impl<'a> Key<'a> {
+    pub(super) const fn new(level: Level, namespace: &'a str, pod: &'a str, name: &'a str) -> Self {
+        Self { level, namespace, pod, name }
     }
 
-    pub(super) fn of(entity: &Entity) -> Self {
+    pub(super) fn of(entity: &'a Entity) -> Self {
         let (namespace, pod) = match entity.level {
             Level::Pod => (entity.namespace(), None),
             Level::PodContainer => {
@@ -51,17 +52,12 @@ impl Key {
     }
 
     /// Namespace and name of the pod that it is or belongs to.
-    pub(super) fn pod(&self) -> Option<(&CompactString, &CompactString)> {
+    pub(super) const fn pod(&self) -> Option<(&'a str, &'a str)> {
         match self.level {
-            Level::Pod => Some((&self.namespace, &self.name)),
-            Level::PodContainer => Some((&self.namespace, &self.pod)),
+            Level::Pod => Some((self.namespace, self.name)),
+            Level::PodContainer => Some((self.namespace, self.pod)),
             _ => None,
         }
-    }
-
-    /// Memory beyond the value itself.
-    pub(super) fn heap_bytes(&self) -> usize {
-        [&self.namespace, &self.pod, &self.name].into_iter().map(heap_bytes).sum()
     }
 
     /// What the ancestor called it in `debug/allkeys`.
@@ -74,6 +70,24 @@ impl Key {
             Level::Pod => format!("namespace:{namespace}/pod:{name}"),
             Level::PodContainer => format!("namespace:{namespace}/pod:{pod}/container:{name}"),
             Level::SysContainer => format!("node:{node}/container:{name}"),
+        }
+    }
+}
+
+impl Subject {
+    /// Its name among the entities.
+    pub(super) fn key(&self) -> Key<'_> {
+        match self {
+            Self::Cluster => Key::new(Level::Cluster, "", "", ""),
+            Self::Namespace { namespace } => Key::new(Level::Namespace, "", "", namespace),
+            Self::Node { node } => Key::new(Level::Node, "", "", node),
+            Self::FreeContainer { container, .. } => {
+                Key::new(Level::SysContainer, "", "", container)
+            }
+            Self::Pod { namespace, pod } => Key::new(Level::Pod, namespace, "", pod),
+            Self::Container { namespace, pod, container } => {
+                Key::new(Level::PodContainer, namespace, pod, container)
+            }
         }
     }
 }

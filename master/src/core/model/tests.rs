@@ -205,3 +205,44 @@ fn questions_without_an_answer_say_what_there_is() {
         "there is no node `nope`; the known ones are a"
     );
 }
+
+/// The lists of the greatest rank what is no sum of others that are listed: the groups at the
+/// bottom, and the containers of pods in place of the groups that hold all pods.
+#[test]
+fn the_greatest_are_no_sums_of_others() {
+    let (mut table, layout) = (EntityTable::default(), memory_layout());
+    let mut model = Model::new(Limits::default());
+    let nodes = ["a", "b"].map(|name| define(&mut table, None, Level::Node, name, 0, &[]));
+    let groups = [
+        (0, "/", 100),
+        (0, "/system.slice", 30),
+        (0, "/system.slice-other", 5),
+        (0, "/system.slice/docker.service", 20),
+        (0, "/kubepods.slice/kubepods-burstable.slice", 40),
+        (0, "web", 7),
+        (1, "/system.slice", 9),
+        (1, "/kubepods.slice", 8),
+    ];
+    let web = pod(&mut table, "a", "web");
+    let main = define(&mut table, Some(&web), Level::PodContainer, "main", 0, &[]);
+    model.take(&memory(&main, &layout, EPOCH_MS, 10), EPOCH_MS);
+    for (on, name, value) in groups {
+        let group = define(&mut table, Some(&nodes[on]), Level::SysContainer, name, 0, &[]);
+        model.take(&memory(&group, &layout, EPOCH_MS, value), EPOCH_MS);
+    }
+    let listed = |count| {
+        let top = model.cluster(None).unwrap().overview(count).top_memory;
+        top.into_iter().map(|top| (top.node, top.name, top.value)).collect::<Vec<_>>()
+    };
+    let expected = [
+        ("a", "/system.slice/docker.service", 20),
+        ("a", "default/web/main", 10),
+        ("b", "/system.slice", 9),
+        ("b", "/kubepods.slice", 8),
+        ("a", "web", 7),
+        ("a", "/system.slice-other", 5),
+    ];
+    let expected = expected.map(|(node, name, value)| (node.into(), name.into(), value));
+    assert_eq!(listed(10), expected);
+    assert_eq!(listed(2), expected[..2]);
+}

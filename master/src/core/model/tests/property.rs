@@ -181,12 +181,13 @@ impl World {
             };
             let mut rows = Vec::new();
             for place in cluster.places(&subject) {
-                cluster.node(place.ring).unwrap().ring.history(place.slot, |row, increases| {
+                cluster.node(place.ring).unwrap().ring.history(place.slot, |row| {
                     let fields = 0..row.layout.fields().len();
-                    let cells: Vec<_> = fields.map(|field| row.value(field, increases)).collect();
+                    let cells: Vec<_> = fields.map(|field| row.value(field)).collect();
                     rows.push((row.time_ms, cells));
                 });
             }
+            rows.reverse();
             let wanted: Vec<_> = expected
                 .rows
                 .iter()
