@@ -224,7 +224,7 @@ fn memory(_: &mut Criterion) {
         most = most.max(journal.spool_state().bytes);
         bytes += deliver(&journal);
     }
-    let kept = (resident() - before) / hosts;
+    let kept = resident().saturating_sub(before) / hosts;
     #[allow(clippy::cast_precision_loss)]
     let per_value = bytes as f64 / samples as f64;
     println!(
@@ -239,6 +239,6 @@ fn memory(_: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(30).measurement_time(Duration::from_secs(5));
-    targets = write, memory
+    targets = memory, write
 }
 criterion_main!(benches);
