@@ -20,10 +20,7 @@ use kube::{Client, Config};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde::Deserialize;
 
-use super::{
-    transport::{self, HoldOff},
-    trouble::sentence,
-};
+use super::transport::{self, HoldOff};
 
 /// Where Kubernetes puts what a pod needs to talk to its API server.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -117,7 +114,7 @@ impl Connector {
     /// A sentence: which file is missing, which contexts there are.
     pub(super) async fn connect(&self, hold_off: HoldOff) -> Result<Client, String> {
         let config = self.config().await?;
-        transport::client(&config, hold_off).map_err(|error| sentence(&error))
+        transport::client(config, hold_off)
     }
 
     async fn config(&self) -> Result<Config, String> {

@@ -40,7 +40,7 @@ impl EventWatch {
     pub fn start(cluster: &Arc<Cluster>) -> Self {
         let (sender, events) = mpsc::channel(QUEUE);
         let board = Arc::new(Board::new(EventObject::RESOURCE));
-        let watch = cluster.watch(&board, News::new(sender, unix_ms())).from_now();
+        let watch = cluster.watch(&board, News::new(sender, unix_ms())).starting_now();
         let stop = tokio_util::sync::CancellationToken::new();
         cluster.spawn::<EventObject, _>(watch, stop.clone());
         Self { events, board, _cluster: Arc::clone(cluster), _stop: stop.drop_guard() }

@@ -90,38 +90,46 @@ impl Owner {
 mod tests {
     use super::*;
 
+    /// Name of the pod, its controller's kind and name, its `pod-template-hash`, and the owner; none
+    /// is empty.
+    type Case = (&'static str, [&'static str; 2], &'static str, &'static str);
+
     #[test]
     fn owners_are_what_users_call_them() {
-        let cases: [(&str, Option<(&str, &str)>, Option<&str>, bool, Option<&str>); 12] = [
-            (
-                "web-6948c85555-t7bgc",
-                Some(("ReplicaSet", "web-6948c85555")),
-                Some("6948c85555"),
-                false,
-                Some("Deployment/web"),
-            ),
-            (
-                "roll-6948c-x",
-                Some(("ReplicaSet", "roll-6948c")),
-                None,
-                false,
-                Some("ReplicaSet/roll-6948c"),
-            ),
-            ("rs-x", Some(("ReplicaSet", "rs")), Some("rs"), false, Some("ReplicaSet/rs")),
-            ("db-0", Some(("StatefulSet", "db")), None, false, Some("StatefulSet/db")),
-            ("agent-x", Some(("DaemonSet", "agent")), None, false, Some("DaemonSet/agent")),
-            ("b-29405000-x", Some(("Job", "backup-29405000")), None, false, Some("CronJob/backup")),
-            ("b-x", Some(("Job", "backup-1611295260")), None, false, Some("CronJob/backup")),
-            ("b-x", Some(("Job", "backup-20261122")), None, false, Some("Job/backup-20261122")),
-            ("b-x", Some(("Job", "migrate")), None, false, Some("Job/migrate")),
-            ("bare", None, None, false, None),
-            ("etcd-node-a", Some(("Node", "node-a")), None, true, Some("StaticPod/etcd")),
-            ("odd", None, None, true, Some("StaticPod/odd")),
+        let cases: [Case; 10] = [
+            ("w-x", ["ReplicaSet", "web-6948c85555"], "6948c85555", "Deployment/web"),
+            ("r-x", ["ReplicaSet", "roll-6948c"], "", "ReplicaSet/roll-6948c"),
+            ("rs-x", ["ReplicaSet", "rs"], "rs", "ReplicaSet/rs"),
+            ("db-0", ["StatefulSet", "db"], "", "StatefulSet/db"),
+            ("agent-x", ["DaemonSet", "agent"], "", "DaemonSet/agent"),
+            ("b-x", ["Job", "backup-29405000"], "", "CronJob/backup"),
+            ("b-x", ["Job", "backup-1611295260"], "", "CronJob/backup"),
+            ("b-x", ["Job", "backup-20261122"], "", "Job/backup-20261122"),
+            ("b-x", ["Job", "migrate"], "", "Job/migrate"),
+            ("bare", ["", ""], "", ""),
         ];
-        for (pod_name, controller, template_hash, is_static, expected) in cases {
-            let clues = Clues { pod_name, node: "node-a", is_static, controller, template_hash };
-            let owner = clues.owner().map(|owner| owner.label());
-            assert_eq!(owner.as_deref(), expected, "{pod_name} of {controller:?}");
+        for (pod_name, [kind, name], hash, expected) in cases {
+            let controller = (!kind.is_empty()).then_some((kind, name));
+            let template_hash = (!hash.is_empty()).then_some(hash);
+            let clues =
+                Clues { pod_name, node: "node-a", is_static: false, controller, template_hash };
+            let owner = clues.owner().map(|owner| owner.label()).unwrap_or_default();
+            assert_eq!(owner, expected, "{pod_name} of {controller:?}");
+        }
+    }
+
+    #[test]
+    fn a_static_pod_is_the_same_on_every_node() {
+        for (pod_name, expected) in [("etcd-node-a", "StaticPod/etcd"), ("odd", "StaticPod/odd")] {
+            let controller = Some(("Node", "node-a"));
+            let clues = Clues {
+                pod_name,
+                node: "node-a",
+                is_static: true,
+                controller,
+                template_hash: None,
+            };
+            assert_eq!(clues.owner().unwrap().label(), expected);
         }
     }
 }

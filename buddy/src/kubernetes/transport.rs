@@ -3,12 +3,17 @@
 //! It is kube's client on a stack of our own, without its retries and its log of every failure:
 //! who asks here tries again by itself, and says what is wrong once.
 
+mod token;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use hyper::{HeaderMap, header::RETRY_AFTER};
+use hyper::{
+    HeaderMap,
+    header::{AUTHORIZATION, RETRY_AFTER},
+};
 use hyper_util::{
     client::legacy::{Client as HttpClient, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -16,6 +21,9 @@ use hyper_util::{
 use kube::{Client, Config, client::ConfigExt as _};
 use tokio::time::Instant;
 use tower::{BoxError, ServiceBuilder};
+
+use self::token::TokenFile;
+use super::trouble::sentence;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that is silent this long is asked whether it lives, this often, so many times.
@@ -27,10 +35,22 @@ const LONGEST_HOLD_OFF: Duration = Duration::from_secs(300);
 /// A client of the API server that a configuration names. Needs a runtime.
 ///
 /// # Errors
-/// When certificates or credentials cannot be used.
-pub(super) fn client(config: &Config, hold_off: HoldOff) -> Result<Client, kube::Error> {
+/// A sentence, when certificates or credentials cannot be used.
+pub(super) fn client(mut config: Config, hold_off: HoldOff) -> Result<Client, String> {
     // Fails only where a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let login = &mut config.auth_info;
+    let file = login.token_file.take().filter(|_| login.token.is_none());
+    let token = file.map(|path| TokenFile::open(path.into())).transpose()?;
+    stack(&config, token, hold_off).map_err(|error| sentence(&error))
+}
+
+fn stack(
+    config: &Config,
+    token: Option<TokenFile>,
+    hold_off: HoldOff,
+) -> Result<Client, kube::Error> {
+    let token = token.map(Arc::new);
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -47,6 +67,12 @@ pub(super) fn client(config: &Config, hold_off: HoldOff) -> Result<Client, kube:
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
+        .map_request(move |mut request: hyper::Request<kube::client::Body>| {
+            if let Some(token) = &token {
+                request.headers_mut().insert(AUTHORIZATION, token.header());
+            }
+            request
+        })
         .map_response(move |response: hyper::Response<hyper::body::Incoming>| {
             hold_off.note(response.headers());
             response

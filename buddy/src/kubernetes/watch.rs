@@ -25,7 +25,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use heapster_shared::backoff::Backoff;
 use kube::{
     Client,
@@ -106,7 +106,7 @@ impl<S> Watch<S> {
     }
 
     /// Leaves out what there is already at the start.
-    pub(super) const fn from_now(mut self) -> Self {
+    pub(super) const fn starting_now(mut self) -> Self {
         self.from_now = true;
         self
     }
@@ -177,7 +177,11 @@ impl<S> Watch<S> {
         };
         let request = Request::new(T::PATH).list(&parameters);
         let request = request.map_err(|error| (error.to_string(), false))?;
-        match timeout(PAGE_DEADLINE, self.client.request(request)).await {
+        // Read as text, for the client would log the whole page where it is not what it should be.
+        let reading = self.client.request_text(request);
+        let reading =
+            reading.map(|text| serde_json::from_str(&text?).map_err(kube::Error::SerdeError));
+        match timeout(PAGE_DEADLINE, reading).await {
             Ok(Ok(page)) => Ok(page),
             Ok(Err(error)) => {
                 let void =

@@ -5,6 +5,8 @@
 mod api;
 mod discovery;
 mod events;
+mod library;
+mod login;
 mod watches;
 
 use std::time::Duration;

@@ -118,6 +118,7 @@ async fn a_restarted_server_is_resumed_without_a_gap() {
                 && metadata.pod_count() == MANY - round as usize
         })
         .await;
+        until("recovery", || state_of(&cluster, "pods").failing_since_unix_ms == 0).await;
     }
     assert_eq!(api.count("list"), 3, "one list of each resource: {:?}", api.requests());
     assert_eq!(api.count("page"), 2);
