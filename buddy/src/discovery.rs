@@ -64,7 +64,7 @@ macro_rules! discoveries {
     };
 }
 
-discoveries! { etcd, static_file }
+discoveries! { etcd, kubernetes, static_file }
 
 /// Makes the discovery that a spec names.
 ///

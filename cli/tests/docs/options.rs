@@ -19,6 +19,11 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
         ("source", "cadvisor") => read("buddy/src/source/cadvisor.rs", "Options"),
         ("source", "cgroup") => read("buddy/src/source/cgroup.rs", "Config"),
         ("discovery", "etcd") => read("buddy/src/discovery/etcd/connect.rs", "Options"),
+        ("discovery", "kubernetes") => {
+            let mut options = read("buddy/src/kubernetes/connect.rs", "Options");
+            options.extend(read("buddy/src/discovery/kubernetes.rs", "Options"));
+            options
+        }
         ("discovery", "static") => read("buddy/src/discovery/static_file.rs", "Options"),
         _ => panic!("say here where the options of the {flag} `{kind}` are"),
     }

@@ -1,0 +1,40 @@
+//! Everything that talks to the API server of Kubernetes.
+//!
+//! ```text
+//! Connector ──▶ Cluster ──▶ watches of nodes, pods, namespaces ──▶ ClusterMetadata ──▶ readers
+//!    spec          │ one a server
+//!                  └──────▶ EventWatch ──▶ events
+//! ```
+//!
+//! `watch` says how a watch behaves when the API server does not; `wire` what of its objects is
+//! read; `model` what of that is kept. The sources that ask kubelets know nothing of this: they are
+//! given hosts by the discovery `kubernetes`.
+
+mod cluster;
+mod connect;
+mod events;
+mod intern;
+mod metadata;
+mod model;
+mod owner;
+mod quantity;
+mod selector;
+mod sinks;
+mod state;
+mod transport;
+mod trouble;
+mod watch;
+mod wire;
+
+pub use self::{
+    cluster::Cluster,
+    connect::Connector,
+    events::EventWatch,
+    metadata::{ClusterMetadata, PodsOnNode},
+    model::{
+        Amounts, ContainerInfo, ContainerKind, ContainerSpec, NamespaceInfo, NodeAddress, NodeInfo,
+        Owner, Phase, PodInfo, QosClass,
+    },
+    selector::LabelSelector,
+    state::WatchState,
+};

@@ -1,0 +1,59 @@
+//! A kubeconfig and one of its contexts.
+
+use std::path::Path;
+
+use kube::{
+    Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+/// The configuration that a context of a kubeconfig stands for; the files that `KUBECONFIG` names,
+/// else `~/.kube/config`, where no file is given.
+///
+/// # Errors
+/// A sentence.
+pub(super) async fn load(file: Option<&Path>, context: Option<&str>) -> Result<Config, String> {
+    let (kubeconfig, name) = read(file)?;
+    check_context(&kubeconfig, context).map_err(|error| format!("{name} {error}"))?;
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    let mut config = config.map_err(|error| format!("{name}: {error}"))?;
+    if let Some(proxy) = config.proxy_url.take() {
+        // From the kubeconfig or from HTTPS_PROXY; either way nothing would go through it.
+        let proxy = proxy.host().unwrap_or_default();
+        tracing::warn!(%proxy, "the API server is asked directly, not through this proxy");
+    }
+    Ok(config)
+}
+
+/// The file, or the default ones, and what to call it.
+fn read(file: Option<&Path>) -> Result<(Kubeconfig, String), String> {
+    let Some(path) = file else {
+        let read = Kubeconfig::read();
+        let named = std::env::var_os("KUBECONFIG").is_some_and(|value| !value.is_empty());
+        let name = if named { "the kubeconfig of KUBECONFIG" } else { "~/.kube/config" };
+        let read = read.map_err(|error| format!("{name} cannot be read: {error}"))?;
+        return Ok((read, name.to_owned()));
+    };
+    let name = format!("kubeconfig {}", path.display());
+    // Asked first, for the library's own words for a missing file name its path twice.
+    std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?;
+    let read = Kubeconfig::read_from(path).map_err(|error| format!("{name}: {error}"))?;
+    Ok((read, name))
+}
+
+fn check_context(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<(), String> {
+    let known: Vec<&str> =
+        kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
+    let current = kubeconfig.current_context.as_deref().filter(|context| !context.is_empty());
+    match context.or(current) {
+        _ if known.is_empty() => Err("has no contexts".to_owned()),
+        Some(context) if known.contains(&context) => Ok(()),
+        Some(context) => {
+            Err(format!("has no context `{context}`; the known ones are {}", known.join(", ")))
+        }
+        None => {
+            Err(format!("has no current context; choose one with `context`: {}", known.join(", ")))
+        }
+    }
+}
