@@ -1,5 +1,7 @@
 //! Simulated clusters and real peers, for tests, benches and demos only.
 
+pub mod apiserver;
+pub mod authority;
 pub mod bench;
 pub mod http;
 pub mod peer;

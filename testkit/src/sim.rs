@@ -9,7 +9,7 @@
 //! ```text
 //! identity (who)  ┐
 //! truth (how much)├─▶ view (one host, one instant) ─▶ cadvisor_v1, cadvisor_v2, kubelet ─▶ server
-//! behaviour (how) ┘
+//! behaviour (how) ┘                                    objects ─▶ world ─▶ an API server
 //! ```
 
 mod behaviour;
@@ -19,17 +19,26 @@ mod cluster;
 mod identity;
 mod json;
 mod kubelet;
+mod kubelet_metrics;
 mod machine;
+mod objects;
 mod server;
+mod tls;
 mod truth;
 mod view;
+mod workload;
+mod world;
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 pub use behaviour::Behaviour;
 pub use cluster::{SimCluster, SimHost};
 pub use identity::{container_name, host_name, namespace, pod_name};
 pub use truth::{Thing, Truth};
+pub use workload::PodState;
+pub(crate) use world::{NodeVersion, PodMark, PodVersion, World};
+
+use crate::authority::Authority;
 
 /// What to simulate.
 #[derive(Clone, Debug)]
@@ -56,6 +65,32 @@ pub struct SimConfig {
     pub flavour: Flavour,
     /// Whether each pod has a sandbox (`POD`) container, which is where its network is measured.
     pub sandboxes: bool,
+    /// Serves TLS as kubelets do; without it all is plain and everybody is answered.
+    pub tls: Option<KubeletTls>,
+}
+
+/// How hosts serve TLS, on the port that they have.
+#[derive(Clone, Debug)]
+pub struct KubeletTls {
+    /// Signs the certificates, knows the clients and says what they may do.
+    pub authority: Arc<Authority>,
+    /// What the certificates are valid for.
+    pub names: CertificateNames,
+    /// Whether whoever speaks plain HTTP is answered too, without credentials, as on a kubelet's
+    /// read-only port.
+    pub plain_too: bool,
+}
+
+/// What a kubelet's serving certificate is valid for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CertificateNames {
+    /// The name of its node alone, as kubelets have that sign their own.
+    #[default]
+    NodeName,
+    /// Its address alone.
+    Address,
+    /// Both.
+    Both,
 }
 
 impl Default for SimConfig {
@@ -71,6 +106,7 @@ impl Default for SimConfig {
             age: Duration::from_secs(3600),
             flavour: Flavour::Kubernetes,
             sandboxes: false,
+            tls: None,
         }
     }
 }

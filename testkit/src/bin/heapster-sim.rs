@@ -1,11 +1,22 @@
 //! A simulated cluster as a program, for demos and benches.
 
-use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use heapster_shared::units::parse_duration;
-use heapster_testkit::sim::{Addressing, Behaviour, Flavour, SimCluster, SimConfig};
+use heapster_testkit::{
+    apiserver::{ApiServer, ApiServerOptions},
+    authority::Authority,
+    sim::{Addressing, Behaviour, CertificateNames, Flavour, KubeletTls, SimCluster, SimConfig},
+};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Simulates the hosts of a cluster: each answers as cAdvisor and as a kubelet does.
 #[derive(Parser)]
@@ -50,6 +61,76 @@ struct Options {
     /// Give each pod a sandbox container, which has the pod's network.
     #[arg(long)]
     sandboxes: bool,
+    #[command(flatten)]
+    kubernetes: KubernetesOptions,
+}
+
+#[derive(clap::Args)]
+struct KubernetesOptions {
+    /// Serve the cluster's Kubernetes API too. Kubelets speak TLS and plain HTTP on one port, and
+    /// pods have sandboxes.
+    #[arg(long, conflicts_with = "docker")]
+    kubernetes: bool,
+    /// Write a kubeconfig here; it holds for as long as this program runs.
+    #[arg(long, value_name = "FILE", requires = "kubernetes")]
+    kubeconfig: Option<PathBuf>,
+    /// Port of the API server on the loopback address; 0 for any that is free.
+    #[arg(long, default_value_t = 0, requires = "kubernetes")]
+    api_port: u16,
+    /// What the kubelets' certificates are valid for.
+    #[arg(long, value_enum, default_value_t = Names::Both, requires = "kubernetes")]
+    kubelet_names: Names,
+    /// Pass requests for `metrics.k8s.io` on to this server, on TLS, for `kubectl top`.
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "kubernetes")]
+    metrics_api: Option<SocketAddr>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Names {
+    /// The names of their nodes.
+    NodeName,
+    /// Their addresses.
+    Address,
+    /// Names and addresses.
+    Both,
+}
+
+impl KubernetesOptions {
+    /// Certificates and tokens of the cluster, where there is an API server.
+    fn tls(&self) -> anyhow::Result<Option<KubeletTls>> {
+        if !self.kubernetes {
+            return Ok(None);
+        }
+        let names = match self.kubelet_names {
+            Names::NodeName => CertificateNames::NodeName,
+            Names::Address => CertificateNames::Address,
+            Names::Both => CertificateNames::Both,
+        };
+        Ok(Some(KubeletTls { authority: Arc::new(Authority::new()?), names, plain_too: true }))
+    }
+
+    /// Starts the API server of the hosts, where one is wanted.
+    async fn serve(
+        &self,
+        hosts: &SimCluster,
+        tls: Option<KubeletTls>,
+    ) -> anyhow::Result<Option<ApiServer>> {
+        let Some(tls) = tls else { return Ok(None) };
+        let options = ApiServerOptions {
+            port: self.api_port,
+            authority: Some(tls.authority),
+            ..ApiServerOptions::default()
+        };
+        let api = ApiServer::simulated(hosts, options).await?;
+        if let Some(server) = self.metrics_api {
+            api.aggregate_metrics(server)?;
+        }
+        if let Some(path) = &self.kubeconfig {
+            std::fs::copy(api.kubeconfig(), path)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(Some(api))
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -68,7 +149,7 @@ fn parse_share(text: &str) -> Result<(usize, Behaviour), String> {
 }
 
 impl Options {
-    fn config(&self) -> SimConfig {
+    fn config(&self, tls: Option<KubeletTls>) -> SimConfig {
         let addressing = match self.one_address {
             Some(address) => Addressing::PerHostPort { address, first_port: self.port },
             None => Addressing::PerHostAddress { port: self.port },
@@ -82,7 +163,8 @@ impl Options {
             wobble_per_mille: self.wobble,
             housekeeping: self.housekeeping,
             flavour: if self.docker { Flavour::Docker } else { Flavour::Kubernetes },
-            sandboxes: self.sandboxes,
+            sandboxes: self.sandboxes || self.kubernetes.kubernetes,
+            tls,
             ..SimConfig::default()
         }
     }
@@ -101,7 +183,8 @@ async fn main() -> ExitCode {
 }
 
 async fn simulate(options: &Options) -> anyhow::Result<()> {
-    let cluster = SimCluster::start(options.config()).await?;
+    let tls = options.kubernetes.tls()?;
+    let cluster = SimCluster::start(options.config(tls.clone())).await?;
     let mut healthy = options.hosts;
     for (count, behaviour) in &options.behave {
         for _ in 0..*count {
@@ -112,8 +195,16 @@ async fn simulate(options: &Options) -> anyhow::Result<()> {
     if let Some(path) = &options.write_hosts {
         write_hosts(&cluster, path, options.hosts_format)?;
     }
+    let api = options.kubernetes.serve(&cluster, tls).await?;
     announce(&cluster);
-    tokio::signal::ctrl_c().await.context("cannot wait for the signal to stop")
+    if let Some(api) = &api {
+        announce_api(api, options.kubernetes.kubeconfig.as_deref());
+    }
+    let mut terminated = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot wait for signals"),
+        _ = terminated.recv() => Ok(()),
+    }
 }
 
 /// Readers never see half a file.
@@ -141,4 +232,12 @@ fn announce(cluster: &SimCluster) {
             last.port
         );
     }
+}
+
+#[allow(clippy::print_stdout)]
+fn announce_api(api: &ApiServer, kubeconfig: Option<&Path>) {
+    let own = api.kubeconfig();
+    println!("API server: {}", api.url());
+    println!("kubeconfig: {}", kubeconfig.unwrap_or(&own).display());
+    println!("service account: {} (ca.crt, token, namespace)", api.folder().display());
 }

@@ -32,6 +32,16 @@ pub enum Behaviour {
     Restarting(Duration),
     /// Replaces each pod this often by one of another name, not all at once.
     Churning(Duration),
+    /// Has pods of every kind in its first slots: plain, static, with an init container and a
+    /// restarted one, being deleted, succeeded, pending ([`super::PodState`]).
+    Varied,
+    /// Its kubelet has just started: values are zero, or missing, or not there yet.
+    Starting,
+    /// Its kubelet still sees control groups of the dead: its first pod a second time under an older
+    /// uid, and the first container of its second pod twice.
+    Leftovers,
+    /// Runs Windows, where a kubelet says less.
+    Windows,
 }
 
 impl Behaviour {
@@ -55,7 +65,7 @@ impl Behaviour {
 /// The words of [`Behaviour::from_str`], for help texts and errors.
 pub(super) const KNOWN: &str = "healthy, slow:DURATION, refuses, silent, garbage, error, truncated, \
      endless, counters-back:DURATION, clock-off:DURATION or clock-off:-DURATION, \
-     restarting:DURATION, churning:DURATION";
+     restarting:DURATION, churning:DURATION, varied, starting, leftovers, windows";
 
 impl FromStr for Behaviour {
     type Err = String;
@@ -82,6 +92,10 @@ impl FromStr for Behaviour {
             "error" => Ok(Self::ServerError),
             "truncated" => Ok(Self::Truncated),
             "endless" => Ok(Self::Endless),
+            "varied" => Ok(Self::Varied),
+            "starting" => Ok(Self::Starting),
+            "leftovers" => Ok(Self::Leftovers),
+            "windows" => Ok(Self::Windows),
             _ => Err(format!("unknown behaviour `{text}`; the known ones are {KNOWN}")),
         }
     }
@@ -105,6 +119,7 @@ mod tests {
         assert_eq!(read("slow:3s"), Ok(Behaviour::Slow(Duration::from_secs(3))));
         assert_eq!(read("clock-off:-5m"), Ok(Behaviour::ClockOff(-300_000)));
         assert_eq!(read("refuses"), Ok(Behaviour::Refuses));
+        assert_eq!(read("windows"), Ok(Behaviour::Windows));
         for wrong in ["", "nice", "slow", "slow:0", "refuses:3s", "churning:soon"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

@@ -8,6 +8,7 @@ use super::{
     json::{Out, number, string, text, time},
     machine::{DISK_BYTES, INODES, NO_LIMIT},
     view::{ContainerView, HostView, PodView, Sample},
+    workload::LIMIT_BYTES,
 };
 
 /// The answer of a POST to `/api/v1.3/subcontainers/` with `{"num_stats":N}`.
@@ -60,7 +61,7 @@ fn write_container(
     text(out, ",");
     image(out, container);
     text(out, ",");
-    write_spec(out, view, container, 512 << 20);
+    write_spec(out, view, container, LIMIT_BYTES);
     text(out, "},");
     write_samples(out, view, container, count);
     text(out, "}");

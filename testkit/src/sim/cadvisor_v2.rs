@@ -6,6 +6,7 @@ use super::{
     json::{Out, number, string, text, time},
     machine::{DISK_BYTES, INODES_FREE, NO_LIMIT},
     view::{ContainerView, HostView, PodView, Sample},
+    workload::LIMIT_BYTES,
 };
 
 /// Counters of TCP and UDP, all 0: cAdvisor gives them whether it measures them or not.
@@ -89,7 +90,7 @@ pub(super) fn aliases(out: &mut Out, view: &HostView<'_>, pod: &PodView, of: &Co
                 text(out, part);
             }
             text(out, &identity.uid);
-            number(out, "_", of.life.generation);
+            number(out, "_", of.restarts);
         }
         Flavour::Docker => {
             text(out, &pod.identity.name);
@@ -110,11 +111,7 @@ pub(super) fn labels(out: &mut Out, view: &HostView<'_>, pod: &PodView, of: &Con
         return;
     }
     let kind = if of.name == "POD" { "podsandbox" } else { "container" };
-    number(
-        out,
-        r#""labels":{"annotation.io.kubernetes.container.restartCount":""#,
-        of.life.generation,
-    );
+    number(out, r#""labels":{"annotation.io.kubernetes.container.restartCount":""#, of.restarts);
     string(out, r#"","io.kubernetes.container.name":"#, &of.name);
     string(out, r#","io.kubernetes.docker.type":"#, kind);
     string(out, r#","io.kubernetes.pod.name":"#, &pod.identity.name);
@@ -125,12 +122,16 @@ pub(super) fn labels(out: &mut Out, view: &HostView<'_>, pod: &PodView, of: &Con
 
 /// `"image":".."`.
 pub(super) fn image(out: &mut Out, of: &ContainerView) {
-    let image = match of.name.as_str() {
+    string(out, r#""image":"#, image_of(&of.name));
+}
+
+/// The image that a container of this name runs.
+pub(super) fn image_of(name: &str) -> &'static str {
+    match name {
         "POD" => "registry.example/pause:3.9",
         "app" => "registry.example/shop/app:1.4.2",
         _ => "registry.example/base/proxy:2.0.1",
-    };
-    string(out, r#""image":"#, image);
+    }
 }
 
 /// What a host says of itself as a container: above all, since when it counts.
@@ -152,7 +153,7 @@ fn spec(out: &mut Out, view: &HostView<'_>, pod: &PodView, of: &ContainerView) {
     labels(out, view, pod, of);
     text(out, r#","has_cpu":true,"cpu":{"limit":102,"max_limit":0,"mask":"0-"#);
     number(out, "", view.cores() - 1);
-    number(out, r#""},"has_memory":true,"memory":{"limit":"#, 512 << 20);
+    number(out, r#""},"has_memory":true,"memory":{"limit":"#, LIMIT_BYTES);
     number(out, r#","reservation":"#, NO_LIMIT);
     number(out, r#","swap_limit":"#, NO_LIMIT);
     text(out, r#"},"has_custom_metrics":false,"has_processes":true,"processes":{},"#);

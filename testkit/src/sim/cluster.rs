@@ -14,7 +14,9 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use super::{
     Addressing, Behaviour, SimConfig, Thing, Truth, host_name,
     server::{HostServer, Shared},
+    tls::Gate,
     truth::millis,
+    world::World,
 };
 
 /// The second byte of the first host's address: `127.16.0.1`.
@@ -58,8 +60,12 @@ impl SimCluster {
         ensure!(config.wobble_per_mille < 1000, "the wobble must stay below 1000 thousandths");
         allow_sockets(config.hosts)?;
         let listeners = bind_all(&config).await?;
-        let epoch_ms = unix_ms() - millis(config.age);
+        // Kubernetes has start times to the second; so nothing is lost in its objects.
+        let epoch_ms = (unix_ms() - millis(config.age)) / 1000 * 1000;
+        let gate = config.tls.as_ref().map(Gate::new).transpose()?;
+        let gate = gate.map(|gate| gate.for_hosts(config.hosts));
         let shared = Arc::new(Shared {
+            gate,
             truth: Truth::new(config, epoch_ms),
             answers: 0.into(),
             answer_bytes: 0.into(),
@@ -149,6 +155,12 @@ impl SimCluster {
         self.shared.truth.value(host, self.behaviour(host), thing, metric, time_ms)
     }
 
+    /// What an API server has to know of the hosts.
+    pub(crate) fn world(&self) -> World {
+        let behaviours = self.behaviours.iter().map(watch::Sender::subscribe).collect();
+        World::new(Arc::clone(&self.shared), self.hosts.clone(), behaviours)
+    }
+
     /// Requests answered with 200 so far, of all hosts.
     #[must_use]
     pub fn answers(&self) -> u64 {
@@ -199,13 +211,23 @@ async fn try_bind_all(
     Ok(listeners)
 }
 
-fn address_of(addressing: Addressing, host: usize, first_port: Option<u16>) -> SocketAddr {
+/// The address of a host, without its port.
+pub(super) fn host_address(addressing: Addressing, host: usize) -> Ipv4Addr {
     match addressing {
-        Addressing::PerHostAddress { port } => {
+        Addressing::PerHostAddress { .. } => {
             let byte = |value: usize| u8::try_from(value).unwrap_or(u8::MAX);
             let block = host / HOSTS_PER_BLOCK;
             let (net, middle, last) = (block / 250, block % 250, host % HOSTS_PER_BLOCK);
-            let address = Ipv4Addr::new(127, byte(FIRST_NET + net), byte(middle), byte(last + 1));
+            Ipv4Addr::new(127, byte(FIRST_NET + net), byte(middle), byte(last + 1))
+        }
+        Addressing::PerHostPort { address, .. } => address,
+    }
+}
+
+fn address_of(addressing: Addressing, host: usize, first_port: Option<u16>) -> SocketAddr {
+    match addressing {
+        Addressing::PerHostAddress { port } => {
+            let address = host_address(addressing, host);
             (address, if port == 0 { first_port.unwrap_or(0) } else { port }).into()
         }
         Addressing::PerHostPort { address, first_port: 0 } => (address, 0).into(),

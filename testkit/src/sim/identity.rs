@@ -59,7 +59,7 @@ impl PodIdentity {
 }
 
 /// A random number's UUID of version 4.
-fn uuid(high: u64) -> String {
+pub(super) fn uuid(high: u64) -> String {
     let low = mix(&[high, 2]);
     let mut uuid = String::with_capacity(36);
     hexadecimal(&mut uuid, high >> 32, 8);

@@ -12,6 +12,8 @@ pub(super) const DISK_BYTES: u64 = 500 << 30;
 pub(super) const INODES: u64 = 32 << 20;
 /// Inodes of it that are free.
 pub(super) const INODES_FREE: u64 = 31 << 20;
+/// The id of the run of the kernel.
+pub(super) const BOOT_ID: &str = "0e073e5c-ed51-4bff-b797-5cb55fc8659c";
 /// "No limit" as cAdvisor reports it for memory.
 pub(super) const NO_LIMIT: u64 = 9_223_372_036_854_771_712;
 
@@ -27,7 +29,7 @@ impl HostView<'_> {
     }
 
     /// 32 hexadecimal digits, as in `/etc/machine-id`.
-    fn machine_id(&self) -> String {
+    pub(super) fn machine_id(&self) -> String {
         let half = |part| mix(&[self.config().seed, 4, self.host() as u64, part]);
         format!("{:016x}{:016x}", half(0), half(1))
     }
@@ -42,7 +44,7 @@ pub(super) fn machine(view: &HostView<'_>) -> Out {
     text(&mut out, r#","hugepages":[{"page_size":2048,"num_pages":0}]"#);
     string(&mut out, r#","machine_id":"#, &id);
     string(&mut out, r#","system_uuid":"#, &id);
-    string(&mut out, r#","boot_id":"#, "0e073e5c-ed51-4bff-b797-5cb55fc8659c");
+    string(&mut out, r#","boot_id":"#, BOOT_ID);
     number(&mut out, r#","filesystems":[{"device":"/dev/sda1","capacity":"#, DISK_BYTES);
     number(&mut out, r#","type":"vfs","inodes":"#, INODES);
     number(

@@ -23,12 +23,17 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
 };
 
-use super::{Behaviour, Truth, cadvisor_v1, cadvisor_v2, kubelet, machine, view::HostView};
+use super::{
+    Behaviour, Truth, cadvisor_v1, cadvisor_v2, kubelet, kubelet_metrics, machine, objects,
+    tls::{Caller, Gate, Opened},
+    view::HostView,
+};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -41,6 +46,8 @@ const REQUEST_LIMIT_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) truth: Truth,
+    /// Who is let in, where TLS is served.
+    pub(super) gate: Option<Gate>,
     /// Requests answered in full with 200.
     pub(super) answers: AtomicU64,
     /// Bytes of their bodies.
@@ -89,12 +96,42 @@ impl HostServer {
 
     async fn serve(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
+        let Some(gate) = &self.shared.gate else {
+            return self.converse(stream, Caller::Anybody).await;
+        };
+        let Ok(opened) = gate.open(stream, &self.shared.truth, self.host).await else { return };
+        match opened {
+            Opened::Plain(stream, caller) => self.converse(stream, caller).await,
+            Opened::Tls(stream, caller) => self.converse(*stream, caller).await,
+        }
+    }
+
+    async fn converse<S>(self, stream: S, caller: Caller)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let service = service_fn(move |request| {
-            let host = self.clone();
-            async move { host.answer(request).await }
+            let (host, caller) = (self.clone(), caller.clone());
+            async move { host.admit(&caller, request).await }
         });
         // It fails when the client goes away or the host is bad: both are the client's to notice.
         let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    /// Answers whom the gate lets in.
+    async fn admit(
+        self,
+        caller: &Caller,
+        request: Request<Incoming>,
+    ) -> io::Result<Response<Body>> {
+        let refused = match &self.shared.gate {
+            Some(gate) => gate.refusal(caller, &request, self.host),
+            None => None,
+        };
+        match refused {
+            Some((status, text)) => Ok(respond(status, TEXT, text)),
+            None => self.answer(request).await,
+        }
     }
 
     /// Answers, or fails to: an error closes the connection.
@@ -103,10 +140,12 @@ impl HostServer {
         match behaviour {
             Behaviour::Refuses => Err(io::ErrorKind::ConnectionReset.into()),
             Behaviour::Silent => std::future::pending().await,
-            Behaviour::Garbage => Ok(respond(StatusCode::OK, "{\"/\": [<html>} \u{fffd}")),
-            Behaviour::ServerError => {
-                Ok(respond(StatusCode::INTERNAL_SERVER_ERROR, "failed to get container info"))
-            }
+            Behaviour::Garbage => Ok(respond(StatusCode::OK, JSON, "{\"/\": [<html>} \u{fffd}")),
+            Behaviour::ServerError => Ok(Content::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "failed to get container info",
+            )
+            .into_response()),
             Behaviour::Endless => Ok(endless()),
             Behaviour::Truncated => Ok(truncated(&self.content(behaviour, request).await)),
             Behaviour::Slow(delay) => {
@@ -146,36 +185,50 @@ impl HostServer {
             answers.load(Ordering::Relaxed),
             bytes.load(Ordering::Relaxed)
         );
-        Content { status: StatusCode::OK, body: text.into() }
+        Content::ok(text.into())
     }
 }
 
 /// A whole answer.
 struct Content {
     status: StatusCode,
+    kind: &'static str,
     body: Bytes,
 }
 
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
+/// Prometheus' text.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 impl Content {
     fn ok(body: Vec<u8>) -> Self {
-        Self { status: StatusCode::OK, body: body.into() }
+        Self::of(JSON, body)
+    }
+
+    fn of(kind: &'static str, body: Vec<u8>) -> Self {
+        Self { status: StatusCode::OK, kind, body: body.into() }
     }
 
     fn error(status: StatusCode, text: &str) -> Self {
-        Self { status, body: Bytes::copy_from_slice(text.as_bytes()) }
+        Self { status, kind: TEXT, body: Bytes::copy_from_slice(text.as_bytes()) }
     }
 
     fn into_response(self) -> Response<Body> {
-        respond(self.status, self.body)
+        respond(self.status, self.kind, self.body)
     }
 }
 
 fn route(view: &HostView<'_>, path: &str, query: &str, count: usize) -> Option<Content> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let recursive = query.split('&').any(|pair| pair == "recursive=true");
+    let light = query.split('&').any(|pair| pair == "only_cpu_and_memory=true");
     let content = match path {
-        "/stats/summary" => Content::ok(kubelet::summary(view)),
-        "/healthz" => Content::ok(b"ok".to_vec()),
+        "/stats/summary" => Content::ok(kubelet::summary(view, light)),
+        "/metrics/resource" => Content::of(METRICS, kubelet_metrics::resource(view)),
+        "/metrics/cadvisor" => Content::of(METRICS, kubelet_metrics::cadvisor(view)),
+        "/pods" => Content::ok(objects::kubelet_pods(view)),
+        "/healthz" => Content::of(TEXT, b"ok".to_vec()),
         "/api/v2.1/version" => Content::ok(b"\"v0.36.0\"".to_vec()),
         "/version" => Content::error(
             StatusCode::TEMPORARY_REDIRECT,
@@ -216,13 +269,11 @@ async fn asked_in_body(method: &Method, body: Incoming) -> Option<usize> {
     usize::try_from(request.get("num_stats")?.as_u64()?).ok()
 }
 
-fn respond(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+fn respond(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Full::new(body.into()).boxed_unsync());
     *response.status_mut() = status;
-    let json = status == StatusCode::OK;
-    let content_type = if json { "application/json" } else { "text/plain; charset=utf-8" };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     if status == StatusCode::TEMPORARY_REDIRECT {
         headers.insert(header::LOCATION, header::HeaderValue::from_static("/containers/"));
     }

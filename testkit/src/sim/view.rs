@@ -3,8 +3,9 @@
 
 use super::{
     Behaviour, SimConfig,
-    identity::{PodIdentity, container_id, container_name},
+    identity::{PodIdentity, container_id, container_name, mix, uuid},
     truth::{Life, Load, Thing, Truth, millis},
+    workload::{PodState, VARIED_RESTARTS},
 };
 
 /// A host at an instant.
@@ -19,8 +20,11 @@ pub(super) struct HostView<'a> {
 /// A run of a pod.
 pub(super) struct PodView {
     pub(super) identity: PodIdentity,
+    /// The uid by which the API server knows it; the kubelet's own, but for static pods.
+    pub(super) api_uid: String,
     pub(super) life: Life,
-    index: usize,
+    pub(super) state: PodState,
+    pub(super) index: usize,
 }
 
 /// A run of a container.
@@ -29,6 +33,8 @@ pub(super) struct ContainerView {
     pub(super) name: String,
     pub(super) id: String,
     pub(super) life: Life,
+    /// How often the pod's kubelet has restarted it.
+    pub(super) restarts: u64,
     load: Load,
     phase: i64,
 }
@@ -36,6 +42,8 @@ pub(super) struct ContainerView {
 /// What was measured at one time. Times are as the host's clock shows them.
 pub(super) struct Sample {
     pub(super) time_ms: i64,
+    /// How long it has been counting, unevenly, as all counters do.
+    pub(super) elapsed_ms: u64,
     pub(super) cpu_ns: u64,
     pub(super) cpu_millicores: u64,
     pub(super) page_faults: u64,
@@ -72,17 +80,38 @@ impl<'a> HostView<'a> {
         self.container_view(Thing::Node, String::new(), String::new(), self.sampled_ms(Thing::Node))
     }
 
+    /// Where the host answers.
+    pub(super) fn address(&self) -> std::net::Ipv4Addr {
+        super::cluster::host_address(self.config().addressing, self.host)
+    }
+
+    pub(super) fn behaviour(&self) -> Behaviour {
+        self.behaviour
+    }
+
     /// The pods that run at this instant.
     pub(super) fn pods(&self) -> impl Iterator<Item = PodView> + '_ {
-        (0..self.config().pods_per_host).map(|index| {
-            let life = self.truth.life(self.host, self.behaviour, Thing::Pod(index), self.now_ms);
-            let seed = self.config().seed;
-            PodView {
-                identity: PodIdentity::new(seed, self.host, index, life.generation),
-                life,
-                index,
-            }
-        })
+        self.all_pods().filter(|pod| pod.state.is_measured())
+    }
+
+    /// The pods of the host, those too that have ended or have not begun.
+    pub(super) fn all_pods(&self) -> impl Iterator<Item = PodView> + '_ {
+        (0..self.config().pods_per_host).map(|index| self.pod(index))
+    }
+
+    /// The pod in a slot at this instant.
+    pub(super) fn pod(&self, index: usize) -> PodView {
+        let life = self.truth.life(self.host, self.behaviour, Thing::Pod(index), self.now_ms);
+        let seed = self.config().seed;
+        let mut identity = PodIdentity::new(seed, self.host, index, life.generation);
+        let state = PodState::of(self.behaviour, index);
+        let api_uid = if state == PodState::Static {
+            identity.uid.retain(|digit| digit != '-');
+            uuid(mix(&[seed, 8, self.host as u64, index as u64, life.generation]))
+        } else {
+            identity.uid.clone()
+        };
+        PodView { identity, api_uid, life, state, index }
     }
 
     /// The containers of a pod, its sandbox left out.
@@ -94,7 +123,13 @@ impl<'a> HostView<'a> {
             let thing = Thing::Container { pod: pod.index, container };
             let life = self.truth.life(self.host, self.behaviour, thing, self.now_ms);
             let id = container_id(&pod.identity.uid, container, life.generation);
-            self.container_view(thing, container_name(container), id, self.now_ms)
+            let mut view = self.container_view(thing, container_name(container), id, self.now_ms);
+            view.restarts = match (self.behaviour, pod.state) {
+                (Behaviour::Restarting(_), _) => life.generation,
+                (_, PodState::WithInit) if container == 0 => VARIED_RESTARTS,
+                _ => 0,
+            };
+            view
         })
     }
 
@@ -126,6 +161,7 @@ impl<'a> HostView<'a> {
             name,
             id,
             life: self.truth.life(self.host, self.behaviour, thing, at_ms),
+            restarts: 0,
             load: self.truth.load(self.host, thing),
             phase: self.truth.phase(self.host, thing),
         }
@@ -145,6 +181,14 @@ impl<'a> HostView<'a> {
     /// The newest sample of a container.
     pub(super) fn newest(&self, of: &ContainerView) -> Sample {
         self.sample(of, self.sampled_ms(of.thing).max(of.life.started_ms))
+    }
+
+    /// The newest sample of a container that was taken at a whole second. A kubelet's JSON has times
+    /// to the second only; here they are exact, so that true rates can be told from it.
+    pub(super) fn newest_second(&self, of: &ContainerView) -> Sample {
+        let sampled_ms = self.sampled_ms(of.thing);
+        let second_ms = sampled_ms - self.shown(sampled_ms).rem_euclid(1000);
+        self.sample(of, second_ms.max(of.life.started_ms))
     }
 
     /// When the host last took a sample of a thing: each has its own place in the interval.
@@ -169,6 +213,7 @@ impl<'a> HostView<'a> {
         let load = &of.load;
         Sample {
             time_ms: self.shown(time_ms),
+            elapsed_ms: elapsed,
             cpu_ns: load.cpu_millicores * 1000 * elapsed,
             cpu_millicores: load.cpu_millicores,
             page_faults: load.page_faults * elapsed / 1000,
