@@ -5,7 +5,10 @@
 //! the list below.
 
 pub mod fetch;
+mod hosts;
+mod interfaces;
 mod json;
+mod location;
 mod readings;
 
 use async_trait::async_trait;

@@ -1,8 +1,17 @@
 //! Decoding of JSON answers, with errors that say where.
 
+mod scan;
+mod text;
+mod time;
+
 use serde::Deserialize;
 
 use super::fetch::FetchError;
+pub(super) use self::{
+    scan::Scan,
+    text::{Entries, Text},
+    time::Timestamp,
+};
 
 /// Longer paths are cut in the middle of nowhere; names of control groups can be very long.
 const PATH_CHARS: usize = 200;
