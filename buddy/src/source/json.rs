@@ -6,12 +6,12 @@ mod time;
 
 use serde::Deserialize;
 
-use super::fetch::FetchError;
 pub(super) use self::{
     scan::Scan,
     text::{Entries, Text},
     time::Timestamp,
 };
+use super::fetch::FetchError;
 
 /// Longer paths are cut in the middle of nowhere; names of control groups can be very long.
 const PATH_CHARS: usize = 200;

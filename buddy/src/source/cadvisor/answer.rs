@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 pub(super) use text::{Filesystems, Newest};
 
-pub(super) use crate::source::json::{Entries, Text};
 use crate::source::json::Timestamp;
+pub(super) use crate::source::json::{Entries, Text};
 
 /// What v2.1 says of a container.
 #[derive(Deserialize)]

@@ -120,7 +120,10 @@ impl<'a> Scan<'a> {
 
     /// A list; `item` reads each value.
     #[inline]
-    pub(in crate::source) fn list(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+    pub(in crate::source) fn list(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
         self.expect(b'[')?;
         if self.peek()? == b']' {
             return self.advance(1);
