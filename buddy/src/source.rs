@@ -144,6 +144,8 @@ sources! { cadvisor, cgroup, kubelet_cadvisor, resource, summary }
 
 #[doc(hidden)]
 pub use cadvisor::bench as cadvisor_bench;
+#[doc(hidden)]
+pub use kubelet::bench as kubelet_bench;
 
 /// Makes the source that a spec names.
 ///

@@ -2,11 +2,14 @@
 //! document of kubelets. Where a kubelet is, how it is asked and who asks is here; what a document
 //! says is with its source.
 
+pub mod bench;
 mod given;
 mod names;
 mod options;
 mod route;
 mod series;
+#[cfg(test)]
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 

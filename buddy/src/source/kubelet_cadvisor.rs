@@ -43,7 +43,7 @@ fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
 }
 
 /// `/metrics/cadvisor`.
-struct KubeletCadvisor;
+pub(super) struct KubeletCadvisor;
 
 impl Document for KubeletCadvisor {
     const KIND: &'static str = KIND.name;

@@ -39,7 +39,7 @@ fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
 }
 
 /// `/metrics/resource`.
-struct Resource;
+pub(super) struct Resource;
 
 impl Document for Resource {
     const KIND: &'static str = KIND.name;

@@ -43,7 +43,7 @@ fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
 }
 
 /// `/stats/summary`.
-struct Summary;
+pub(super) struct Summary;
 
 impl Document for Summary {
     const KIND: &'static str = KIND.name;
@@ -59,13 +59,4 @@ impl Document for Summary {
         let answer: Answer<'_> = decode(url, text)?;
         Ok(map::readings(&answer, Recorder::new(shapes, layouts)))
     }
-}
-
-/// A way in for the benches: the readings of an answer, as a poll of a host makes them.
-///
-/// # Errors
-/// When the answer has another form.
-#[doc(hidden)]
-pub fn read(text: &str, shapes: &mut Shapes, layouts: &Layouts) -> Result<Readings, FetchError> {
-    Summary::read("http://h", text, shapes, layouts)
 }
