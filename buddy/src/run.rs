@@ -51,7 +51,7 @@ impl Buddy {
     /// A sentence for the user.
     pub fn build(polling: PollingArgs, uplink: UplinkConfig) -> anyhow::Result<Self> {
         let discovery_specs = polling.discovery;
-        let source_specs = sources_or_default(polling.source, discovery_specs.is_empty());
+        let source_specs = sources_or_default(polling.source, &discovery_specs);
         let manager = discovery_specs.first().map_or("standalone", |spec| spec.kind.as_str());
         let manager = manager.to_owned();
         let mut discoveries = Vec::new();
@@ -245,13 +245,21 @@ fn restore(uplink: &Uplink, directory: Option<&std::path::Path>) -> anyhow::Resu
     Ok(())
 }
 
-/// This machine without anything else; cAdvisor on the hosts that were discovered.
-fn sources_or_default(specs: Vec<Spec>, alone: bool) -> Vec<Spec> {
+/// This machine without anything else; on hosts that were discovered the kubelet where Kubernetes has
+/// them, and cAdvisor where something else has.
+fn sources_or_default(specs: Vec<Spec>, discoveries: &[Spec]) -> Vec<Spec> {
     if !specs.is_empty() {
         return specs;
     }
-    let kind = if alone { "cgroup" } else { "cadvisor" };
-    vec![Spec { kind: kind.to_owned(), location: String::new(), options: Vec::new() }]
+    let is_kubernetes = |discovery: &&Spec| discovery.kind == "kubernetes";
+    let of_kubernetes = discoveries.iter().filter(is_kubernetes).count();
+    let cadvisor = (of_kubernetes < discoveries.len()).then_some("cadvisor");
+    let summary = (of_kubernetes > 0).then_some("summary");
+    let alone = discoveries.is_empty().then_some("cgroup");
+    let kinds = [cadvisor, summary, alone].into_iter().flatten();
+    let plain =
+        |kind: &str| Spec { kind: kind.to_owned(), location: String::new(), options: Vec::new() };
+    kinds.map(plain).collect()
 }
 
 fn check_use(

@@ -40,6 +40,10 @@ pub struct Reading {
     pub time_ms: i64,
     /// Its counters count from here; 0 when not known.
     pub start_time_ms: i64,
+    /// The CPU in use as the host itself works it out, in nanocores, over a time that it does not
+    /// tell. Rows never have it: their rates follow from the counter. It is there for whoever has
+    /// to answer after the first poll, when there is no other sample to compare with.
+    pub given_cpu_nanocores: Option<u64>,
     first_cell: u32,
 }
 
@@ -133,7 +137,22 @@ impl Readings {
         assert_eq!(cells.len(), layout.measured().len(), "cells of a reading");
         let first_cell = self.cells.len() as u32;
         self.cells.extend_from_slice(cells);
-        self.readings.push(Reading { subject, layout, time_ms, start_time_ms, first_cell });
+        let given_cpu_nanocores = None;
+        self.readings.push(Reading {
+            subject,
+            layout,
+            time_ms,
+            start_time_ms,
+            given_cpu_nanocores,
+            first_cell,
+        });
+    }
+
+    /// Adds to the newest reading what the host says of its CPU in use.
+    fn give_cpu_nanocores(&mut self, nanocores: Option<u64>) {
+        if let Some(reading) = self.readings.last_mut() {
+            reading.given_cpu_nanocores = nanocores;
+        }
     }
 }
 

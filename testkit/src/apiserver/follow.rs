@@ -12,7 +12,7 @@ use super::{
     object::Object,
     resources::{Resource, by_plural},
 };
-use crate::sim::{Behaviour, NodeVersion, PodMark, World};
+use crate::sim::{NodeVersion, PodMark, World};
 
 /// How often the hosts are looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -50,14 +50,13 @@ pub(super) async fn follow(shared: Arc<Shared>, world: Arc<World>) {
 impl Follower {
     fn look(&mut self, now_ms: i64) {
         for host in 0..self.world.nodes() {
-            let healthy = self.world.behaviour(host) == Behaviour::Healthy;
-            if healthy && !self.seen.contains_key(&host) {
+            if !self.world.may_have_changed(host) && !self.seen.contains_key(&host) {
                 continue;
             }
             let (old_node, old_marks) = self
                 .seen
                 .remove(&host)
-                .unwrap_or_else(|| (self.world.first_node(host), self.world.first_marks()));
+                .unwrap_or_else(|| (self.world.first_node(host), self.world.first_marks(host)));
             let node = self.world.node_now(host, now_ms);
             if !self.world.looks_alike(old_node, node) {
                 let key = self.world.node_key(node);

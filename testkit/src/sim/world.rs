@@ -56,8 +56,10 @@ pub(crate) struct World {
     behaviours: Vec<watch::Receiver<Behaviour>>,
     /// The pods of a host in the order of their keys.
     order: Vec<u32>,
-    /// When this was made: nothing had changed by then.
+    /// When this was made: what is simulated for the store is how things were then...
     since_ms: i64,
+    /// ... while the hosts behaved so.
+    first_behaviours: Vec<Behaviour>,
 }
 
 impl fmt::Debug for World {
@@ -76,7 +78,8 @@ impl World {
         let mut order: Vec<u32> = (0..pods).collect();
         order.sort_by_key(|pod| pod_key(0, *pod as usize, 0));
         let since_ms = heapster_shared::tick::unix_ms();
-        Self { shared, hosts, behaviours, order, since_ms }
+        let first_behaviours = behaviours.iter().map(|behaviour| *behaviour.borrow()).collect();
+        Self { shared, hosts, behaviours, order, since_ms, first_behaviours }
     }
 
     fn config(&self) -> &SimConfig {
@@ -107,14 +110,15 @@ impl World {
     /// The node at a place of the list, as it was at first.
     pub(crate) fn first_node(&self, place: usize) -> NodeVersion {
         let host = u32::try_from(place).unwrap_or(u32::MAX);
-        NodeVersion { host, behaviour: Behaviour::Healthy, at_ms: self.since_ms }
+        NodeVersion { host, behaviour: self.first_behaviours[place], at_ms: self.since_ms }
     }
 
     /// The pod at a place of the list, as it was at first: by namespace, slot and host.
     pub(crate) fn first_pod(&self, place: usize) -> PodVersion {
         let host = u32::try_from(place % self.hosts.len()).unwrap_or(u32::MAX);
         let pod = self.order[place / self.hosts.len()];
-        PodVersion { host, pod, behaviour: Behaviour::Healthy, at_ms: self.since_ms }
+        let behaviour = self.first_behaviours[place % self.hosts.len()];
+        PodVersion { host, pod, behaviour, at_ms: self.since_ms }
     }
 
     /// A pod of a host as it is now.
@@ -135,29 +139,36 @@ impl World {
         *self.behaviours[host].borrow()
     }
 
+    /// Whether a host may have other pods than at first.
+    pub(crate) fn may_have_changed(&self, host: usize) -> bool {
+        let behaviour = self.behaviour(host);
+        behaviour.lifetime().is_some() || behaviour != self.first_behaviours[host]
+    }
+
     /// The marks of all pods of a host, by slot.
     pub(crate) fn marks(&self, host: usize, at_ms: i64) -> Vec<PodMark> {
-        let behaviour = self.behaviour(host);
+        self.marks_while(host, self.behaviour(host), at_ms)
+    }
+
+    /// The marks of a host's pods before anything changed.
+    pub(crate) fn first_marks(&self, host: usize) -> Vec<PodMark> {
+        self.marks_while(host, self.first_behaviours[host], self.since_ms)
+    }
+
+    fn marks_while(&self, host: usize, behaviour: Behaviour, at_ms: i64) -> Vec<PodMark> {
+        let generation = |thing| self.shared.truth.life(host, behaviour, thing, at_ms).generation;
         let mark = |pod| {
-            let truth = &self.shared.truth;
-            let generation = truth.life(host, behaviour, Thing::Pod(pod), at_ms).generation;
-            let restarted = |container| {
-                truth.life(host, behaviour, Thing::Container { pod, container }, at_ms).generation
-            };
+            let restarted = |container| generation(Thing::Container { pod, container });
             let restarts = match behaviour {
                 Behaviour::Restarting(_) => {
                     (0..self.config().containers_per_pod).map(restarted).sum()
                 }
                 _ => 0,
             };
-            PodMark { generation, restarts, state: PodState::of(behaviour, pod) }
+            let state = PodState::of(behaviour, pod);
+            PodMark { generation: generation(Thing::Pod(pod)), restarts, state }
         };
         (0..self.order.len()).map(mark).collect()
-    }
-
-    /// The marks of a host's pods before anything changed.
-    pub(crate) fn first_marks(&self) -> Vec<PodMark> {
-        vec![PodMark { generation: 0, restarts: 0, state: PodState::Running }; self.order.len()]
     }
 
     /// The key of a node.
@@ -166,20 +177,16 @@ impl World {
     }
 
     /// The key of a pod: `NAMESPACE/NAME`.
-    pub(crate) fn pod_key(&self, pod: PodVersion) -> String {
-        let generation = self.view(pod.host, pod.behaviour, pod.at_ms).pod(pod.pod as usize);
-        pod_key(pod.host as usize, pod.pod as usize, generation.life.generation)
+    pub(crate) fn pod_key(&self, version: PodVersion) -> String {
+        let (host, pod) = (version.host as usize, version.pod as usize);
+        let truth = &self.shared.truth;
+        let life = truth.life(host, version.behaviour, Thing::Pod(pod), version.at_ms);
+        pod_key(host, pod, life.generation)
     }
 
     /// The key of the pod that is or was in a slot of a host.
     pub(crate) fn key_of(&self, host: usize, pod: usize, generation: u64) -> String {
         pod_key(host, pod, generation)
-    }
-
-    /// The key of the pod at a place of the list, as it was at first.
-    pub(crate) fn first_pod_key(&self, place: usize) -> String {
-        let pod = self.order[place / self.hosts.len()];
-        pod_key(place % self.hosts.len(), pod as usize, 0)
     }
 
     /// The pod as JSON, without kind and API version.

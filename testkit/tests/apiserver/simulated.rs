@@ -106,6 +106,28 @@ async fn what_happens_to_hosts_is_seen() {
     .await;
 }
 
+/// Hosts that were odd before the server began are so in its first list, and nothing has changed.
+#[tokio::test]
+async fn odd_hosts_are_there_from_the_beginning() {
+    let config = SimConfig { hosts: 2, pods_per_host: 6, ..SimConfig::default() };
+    let hosts = SimCluster::start(config).await.unwrap();
+    hosts.set_behaviour(0, Behaviour::Varied);
+    hosts.set_behaviour(1, Behaviour::Churning(Duration::from_secs(86_400)));
+    let api = ApiServer::simulated(&hosts, plain()).await.unwrap();
+    let version = api.resource_version();
+    let pending = json(&api, "/api/v1/pods?fieldSelector=status.phase%3DPending").await;
+    assert_eq!(names(&pending), ["svc-05-0000x0"]);
+    for node in ["sim-00000", "sim-00001"] {
+        let path = format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{node}");
+        let (listed, own) = (json(&api, &path).await, kubelet(&api, node, "/pods").await);
+        let sorted = |list: &Value| -> BTreeSet<String> {
+            names(list).into_iter().map(str::to_owned).collect()
+        };
+        assert_eq!(sorted(&listed), sorted(&own));
+    }
+    assert_eq!(api.resource_version(), version);
+}
+
 #[tokio::test]
 async fn kubectl_sees_simulated_pods() {
     let config = SimConfig { hosts: 26, pods_per_host: 20, ..SimConfig::default() };

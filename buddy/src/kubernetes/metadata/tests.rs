@@ -246,7 +246,7 @@ fn typical() -> String {
     };
     let status = |name: &str, id: &str| {
         serde_json::json!({
-            "name": name, "ready": true, "restartCount": 1, "containerID": format!("containerd://{id}ID"),
+            "name": name, "ready": true, "restartCount": 1, "containerID": format!("containerd://{id}HEX"),
             "state": {"running": {"startedAt": "2026-11-22T10:57:51Z"}}
         })
     };
@@ -275,7 +275,7 @@ fn filled_in(template: &str, index: usize, shared_labels: bool) -> String {
     let label = if shared_labels { owner.clone() } else { format!("{owner}-{index:012}") };
     let text = template.replace("OWNER", &owner).replace("LABEL", &label);
     let text =
-        text.replace("INDEX", &format!("{index:012}")).replace("ID", &format!("{index:063x}"));
+        text.replace("INDEX", &format!("{index:012}")).replace("HEX", &format!("{index:063x}"));
     text.replace("TEAM", &(index % 40).to_string()).replace("NODE", &(index / 30).to_string())
 }
 
@@ -292,7 +292,7 @@ fn resident_bytes() -> usize {
 fn a_pod_costs_a_kilobyte_at_most() {
     use crate::kubernetes::{intern::Interner, wire::PodObject};
     const WARM: usize = 1_000;
-    const PODS: usize = 10_000;
+    const PODS: usize = 8_000;
     let template = typical();
     for (shared_labels, limit) in [(true, 1_024), (false, 1_536)] {
         let metadata = ClusterMetadata::default();
@@ -308,6 +308,8 @@ fn a_pod_costs_a_kilobyte_at_most() {
         }
         let bytes = (resident_bytes() - before) / PODS;
         assert_eq!(metadata.pod_count(), WARM + PODS);
+        let last = format!("b{:063x}", WARM + PODS - 1);
+        assert_eq!(metadata.pod_by_container(&last).map(|(_, index)| index), Some(1));
         assert!(bytes < limit, "{bytes} bytes a pod with shared labels {shared_labels}");
         assert!(bytes > 300, "{bytes} bytes a pod cannot be: nothing was measured");
         std::mem::forget(metadata); // What is freed would be used again, and not counted.

@@ -31,7 +31,7 @@ impl Store {
 
     pub(super) fn simulated_key(&self, resource: &Resource, place: usize) -> String {
         match (resource.plural, &self.world) {
-            ("pods", Some(world)) => world.first_pod_key(place),
+            ("pods", Some(world)) => world.pod_key(world.first_pod(place)),
             ("nodes", Some(world)) => world.node_key(world.first_node(place)),
             _ => String::new(),
         }
