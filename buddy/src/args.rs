@@ -3,6 +3,8 @@
 // Comments on options are shown as help, where they are plain text.
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
+mod enrichment;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args};
@@ -11,6 +13,8 @@ use heapster_shared::{
     tick::Resolution,
     units::{ByteSize, parse_duration},
 };
+
+pub use enrichment::EnrichmentArgs;
 
 /// What to poll, and how.
 #[derive(Clone, Debug, Args)]
@@ -47,6 +51,9 @@ pub struct PollingArgs {
     /// Tells buddies of one cluster apart, the same over restarts [default: the host's name]
     #[arg(long, hide_short_help = true, value_name = "ID")]
     pub buddy_id: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // its own are the help
+    pub enrichment: EnrichmentArgs,
 }
 
 /// Where the master is.

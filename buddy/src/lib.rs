@@ -2,11 +2,12 @@
 //! rows to the master.
 //!
 //! ```text
-//! discovery ──hosts──▶ poller ──poll──▶ source ──readings──▶ pipeline ──blocks──▶ spool ──▶ uplink
+//! discovery ──hosts──▶ poller ──poll──▶ source ──readings──▶ enrich ──▶ pipeline ──blocks──▶ spool ──▶ uplink
 //! ```
 
 pub mod args;
 pub mod discovery;
+pub mod enrich;
 pub mod kubernetes;
 pub mod pipeline;
 pub mod poller;

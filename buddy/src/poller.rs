@@ -31,7 +31,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{discovery::Listing, pipeline::Plans, source::Source};
+use crate::{discovery::Listing, enrich::Enricher, pipeline::Plans, source::Source};
 use ask::{Answer, Ask, Failure, Lanes};
 use round::Round;
 pub use round::RoundEnd;
@@ -89,6 +89,7 @@ pub struct Poller {
     inputs: PollerInputs,
     outputs: PollerOutputs,
     lanes: Lanes,
+    enricher: Option<Enricher>,
     plans: Plans,
     hosts: Map<CompactString, Slot>,
     /// It is known which hosts there are.
@@ -116,6 +117,7 @@ impl Poller {
             inputs,
             outputs,
             lanes,
+            enricher: None,
             plans: Plans::default(),
             hosts: Map::default(),
             is_listed: false,
@@ -123,6 +125,13 @@ impl Poller {
             asked: Map::default(),
             rounds: Vec::new(),
         }
+    }
+
+    /// The same with what enriches readings before they become rows.
+    #[must_use]
+    pub fn enriched(mut self, enricher: Option<Enricher>) -> Self {
+        self.enricher = enricher;
+        self
     }
 
     /// Polls until `cancel`, or until nobody takes the rows any more.
@@ -235,6 +244,10 @@ impl Poller {
             }
         };
         slot.answered(tick, answer.source, answer.took);
+        let readings = match &mut self.enricher {
+            Some(enricher) => enricher.enrich(&mut slot.known, &slot.host, &readings),
+            None => readings,
+        };
         let blocks = slot.pipeline.advance(&mut self.plans, &slot.host, &readings);
         let batch = RowBatch { cluster: Arc::clone(&self.config.cluster), tick, blocks };
         round.count_rows(&batch);
@@ -246,6 +259,9 @@ impl Poller {
         let round = self.rounds.remove(place);
         round.log();
         self.plans.prune();
+        if let Some(enricher) = &mut self.enricher {
+            enricher.prune();
+        }
         let states = self.hosts.values().filter_map(|slot| slot.state.clone()).collect();
         self.outputs.states.send_replace(Arc::new(states));
         Some(Polled::RoundEnd(round.end()))

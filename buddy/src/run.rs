@@ -1,5 +1,6 @@
 //! The whole buddy: discovery, poller and uplink, built, run and drained.
 
+mod enrichment;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use crate::{
     spool::disk,
     uplink::{Identity, Uplink, UplinkConfig, UplinkPorts},
 };
+use enrichment::Enrichment;
 
 /// What the master may take to acknowledge what is left, when the buddy is stopped.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -41,6 +43,7 @@ pub struct Buddy {
     identity: Identity,
     sources: Vec<Arc<dyn Source>>,
     discoveries: Vec<(String, Box<dyn Discovery>)>,
+    enrichment: Enrichment,
     uplink: UplinkConfig,
 }
 
@@ -50,6 +53,7 @@ impl Buddy {
     /// # Errors
     /// A sentence for the user.
     pub fn build(polling: PollingArgs, uplink: UplinkConfig) -> anyhow::Result<Self> {
+        let enrichment = Enrichment::build(polling.enrichment, &polling.discovery)?;
         let discovery_specs = polling.discovery;
         let source_specs = sources_or_default(polling.source, &discovery_specs);
         let manager = discovery_specs.first().map_or("standalone", |spec| spec.kind.as_str());
@@ -89,6 +93,7 @@ impl Buddy {
             identity,
             sources,
             discoveries,
+            enrichment,
             uplink,
         })
     }
@@ -164,13 +169,15 @@ impl Buddy {
         let (states_in, states) = watch::channel(Arc::default());
         let (polled_in, polled) = mpsc::channel(POLLED_QUEUE);
         let listed = listing.clone();
+        let (enricher, known) = self.enrichment.start(stop_polling.clone());
         let poller = Poller::new(
             self.config,
             self.sources,
             Arc::new(unix_ms),
             PollerInputs { listing: listing.clone(), assignment, resolution: resolution_out },
             PollerOutputs { polled: polled_in, states: states_in },
-        );
+        )
+        .enriched(enricher);
         let ports = UplinkPorts {
             listing,
             states,
@@ -184,7 +191,7 @@ impl Buddy {
         let writer = uplink.writer(polled);
         let poll = async move {
             tokio::select! {
-                () = first_lists(listed) => {}
+                _ = async { tokio::join!(first_lists(listed), first_known(known)) } => {}
                 () = stop_polling.cancelled() => {}
             }
             poller.run(stop_polling).await;
@@ -202,6 +209,12 @@ async fn first_lists(mut listing: watch::Receiver<Listing>) {
     let all = |listing: &Listing| listing.states.iter().all(|state| state.listed_unix_ms > 0);
     // Where it ends early discovery has ended, and there is nothing to wait for.
     let _ = tokio::time::timeout(FIRST_LISTS_WITHIN, listing.wait_for(all)).await;
+}
+
+/// Until it is known what runs in the cluster, for as long as discoveries may take: rows without
+/// labels would be other series than those that follow.
+async fn first_known(mut known: watch::Receiver<bool>) {
+    let _ = tokio::time::timeout(FIRST_LISTS_WITHIN, known.wait_for(|known| *known)).await;
 }
 
 /// Runs the three parts until the buddy is stopped and drained, or the master refuses it.

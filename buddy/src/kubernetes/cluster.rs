@@ -170,6 +170,16 @@ impl Cluster {
         begun.map(|watchable| watchable.board.state()).collect()
     }
 
+    /// Until each resource that is watched by now has been listed once.
+    pub async fn first_lists(&self) {
+        let Watched { nodes, pods, namespaces } = &self.watched;
+        let watched = [nodes, pods, namespaces];
+        for watched in watched.into_iter().filter(|it| it.begun.load(Ordering::Relaxed)) {
+            // The sender does not go while the cluster is held.
+            let _ = watched.board.turns().wait_for(|_| watched.board.state().synced).await;
+        }
+    }
+
     /// How the watch of the nodes does.
     #[must_use]
     pub fn node_watch_state(&self) -> WatchState {

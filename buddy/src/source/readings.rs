@@ -71,6 +71,11 @@ impl Readings {
         readings
     }
 
+    /// No readings yet, with room for these and some more.
+    pub(crate) fn with_room_beyond(&self, readings: usize, cells: usize) -> Self {
+        Self::with_room(self.readings.len() + readings, self.cells.len() + cells)
+    }
+
     /// No readings yet, with room for some.
     fn with_room(readings: usize, cells: usize) -> Self {
         Self { readings: Vec::with_capacity(readings), cells: Vec::with_capacity(cells) }
