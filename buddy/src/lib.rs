@@ -7,6 +7,7 @@
 
 pub mod args;
 pub mod discovery;
+pub mod events;
 pub mod kubernetes;
 pub mod pipeline;
 pub mod poller;
