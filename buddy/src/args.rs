@@ -7,6 +7,7 @@ mod enrichment;
 
 use std::{path::PathBuf, time::Duration};
 
+use anyhow::Context as _;
 use clap::{ArgAction, Args};
 use heapster_shared::{
     spec::Spec,
@@ -15,6 +16,8 @@ use heapster_shared::{
 };
 
 pub use enrichment::EnrichmentArgs;
+
+use crate::events::Observer;
 
 /// What to poll, and how.
 #[derive(Clone, Debug, Args)]
@@ -31,6 +34,9 @@ pub struct PollingArgs {
     /// discovery cgroup, which is this machine]
     #[arg(long, value_name = "SPEC", action = ArgAction::Append)]
     pub source: Vec<Spec>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // it would be shown as help
+    pub events: EventArgs,
     /// What a host may take to answer [default: 10s, or two thirds of the resolution where that is
     /// less]
     #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
@@ -54,6 +60,26 @@ pub struct PollingArgs {
     #[command(flatten)]
     #[allow(missing_docs)] // its own are the help
     pub enrichment: EnrichmentArgs,
+}
+
+/// What to tell of besides what is polled.
+#[derive(Clone, Debug, Args)]
+pub struct EventArgs {
+    /// What tells of events, such as kubernetes; of the buddies of a cluster, one is to have it
+    #[arg(long, value_name = "SPEC")]
+    pub events: Option<Spec>,
+}
+
+impl EventArgs {
+    /// Checks the spec, where there is one.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn observer(self) -> anyhow::Result<Option<Observer>> {
+        let Some(spec) = self.events else { return Ok(None) };
+        let name = spec.name();
+        Ok(Some(Observer::build(spec).with_context(|| format!("--events {name}"))?))
+    }
 }
 
 /// Where the master is.

@@ -29,7 +29,7 @@ mod wire;
 pub use self::{
     cluster::Cluster,
     connect::Connector,
-    events::EventWatch,
+    events::{EventCounts, EventWatch},
     metadata::{ClusterMetadata, PodsOnNode},
     model::{
         Amounts, ContainerInfo, ContainerKind, ContainerSpec, NamespaceInfo, NodeAddress, NodeInfo,

@@ -8,6 +8,7 @@
 pub mod args;
 pub mod discovery;
 pub mod enrich;
+pub mod events;
 pub mod kubernetes;
 pub mod pipeline;
 pub mod poller;

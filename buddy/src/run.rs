@@ -7,6 +7,7 @@ mod tests;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use futures::future::OptionFuture;
 use heapster_shared::{
     host::Host,
     spec::Spec,
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     args::PollingArgs,
     discovery::{self, Discovery, Listing},
+    events::Observer,
     poller::{Poller, PollerConfig, PollerInputs, PollerOutputs},
     source::{self, Source},
     spool::disk,
@@ -44,6 +46,7 @@ pub struct Buddy {
     sources: Vec<Arc<dyn Source>>,
     discoveries: Vec<(String, Box<dyn Discovery>)>,
     enrichment: Enrichment,
+    observer: Option<Observer>,
     uplink: UplinkConfig,
 }
 
@@ -70,6 +73,7 @@ impl Buddy {
             sources.push(source::build(spec).with_context(|| format!("--source {name}"))?.into());
         }
         check_use(&sources, &discoveries)?;
+        let observer = polling.events.observer()?;
         if let Some(directory) = &polling.spool {
             disk::check(directory).map_err(anyhow::Error::msg)?;
         }
@@ -94,6 +98,7 @@ impl Buddy {
             sources,
             discoveries,
             enrichment,
+            observer,
             uplink,
         })
     }
@@ -138,6 +143,9 @@ impl Buddy {
         if !discovered.is_empty() {
             parts.push(format!("{} with {}", discovered.join(", "), shared.join(", then ")));
         }
+        parts.extend(
+            self.observer.iter().map(|observer| format!("the events of {}", observer.name())),
+        );
         format!("watching {}", parts.join(", "))
     }
 
@@ -185,10 +193,15 @@ impl Buddy {
             resolution: resolution_in,
             resolution_is_fixed: resolution.is_some(),
         };
-        let uplink = Uplink::new(self.uplink, self.identity, ports, self.spool_bytes);
+        let mut uplink = Uplink::new(self.uplink, self.identity, ports, self.spool_bytes);
         restore(&uplink, self.spool.as_deref())?;
         let remains = uplink.remains();
-        let writer = uplink.writer(polled);
+        let observation = self.observer.map(|observer| observer.start(stop_polling.clone()));
+        let events = OptionFuture::from(observation.map(|observed| uplink.observe(observed)));
+        let rows = uplink.writer(polled);
+        let writer = async move {
+            tokio::join!(rows, events);
+        };
         let poll = async move {
             tokio::select! {
                 _ = async { tokio::join!(first_lists(listed), first_known(known)) } => {}
