@@ -5,16 +5,12 @@ mod query;
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use heapster_testkit::{
-    peer::Influxdb,
-    process::Process,
-    real_peer,
-    sim::{SimCluster, SimConfig},
-};
+use heapster_testkit::{peer::Influxdb, process::Process, real_peer};
 use query::{Dashboard, Values};
 use serde_json::Value;
 
 use super::{
+    lab::Lab,
     render::{self, documents, of_kind},
     workload::containers,
 };
@@ -36,25 +32,13 @@ fn dashboards() -> Vec<Dashboard> {
     files.iter().map(|path| Dashboard::read(path)).collect()
 }
 
-/// A simulated cluster whose samples are in a database.
-async fn fill(influxdb: &Influxdb) -> tempfile::TempDir {
-    let config = SimConfig {
-        hosts: 2,
-        pods_per_host: 6,
-        housekeeping: Duration::ZERO,
-        sandboxes: true,
-        ..SimConfig::default()
-    };
-    let sim = SimCluster::start(config).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let hosts = folder.path().join("hosts.json");
-    fs::write(&hosts, sim.hosts_json()).unwrap();
-    let (discovery, sink) = (
-        format!("static:{}", hosts.display()),
-        format!("influxdb:{}?db={DATABASE}&required=true", influxdb.url()),
-    );
+/// Fills a database with the samples of a simulated cluster.
+async fn fill(influxdb: &Influxdb) {
+    let lab = Lab::start().await;
+    let (kubernetes, summary) = (lab.kubernetes(), lab.kubelets("summary"));
+    let sink = format!("influxdb:{}?db={DATABASE}&required=true", influxdb.url());
     let fixed = ["standalone", "--listen", "127.0.0.1:0", "--resolution", "1s", "--cluster", "lab"];
-    let polling = ["--discovery", &discovery, "--source", "cadvisor", "--sink", &sink];
+    let polling = ["--discovery", &kubernetes, "--source", &summary, "--sink", &sink];
     let arguments = fixed.iter().chain(&polling);
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_heapster"));
     let mut process = Process::start(program, arguments).unwrap();
@@ -73,14 +57,13 @@ async fn fill(influxdb: &Influxdb) -> tempfile::TempDir {
     }
     // An orderly end writes what still waits.
     assert!(process.terminate(SOON).unwrap().success(), "{}", process.output());
-    folder
 }
 
 /// Each panel of each dashboard has data, under the names that its legend asks for.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_panel_has_data() {
     let influxdb = real_peer!(Influxdb::start());
-    let _folder = fill(&influxdb).await;
+    fill(&influxdb).await;
     let (mut asked, mut failures) = (0, Vec::new());
     for dashboard in dashboards() {
         let values = choose(&influxdb, &dashboard).await;
