@@ -12,5 +12,6 @@ mod options;
 mod references;
 mod render;
 mod rights;
+mod running;
 mod schema;
 mod workload;
