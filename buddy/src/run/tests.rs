@@ -32,6 +32,7 @@ fn wrong_options_are_refused_with_a_sentence() {
             "unknown source `nope`; the known ones are cadvisor, cgroup, kubelet-cadvisor, resource, summary",
         ),
         (&["--discovery", "nope"], "unknown discovery `nope`; the known ones are"),
+        (&["--events", "nope"], "unknown observer of events `nope`; the known ones are kubernetes"),
         (&["--cluster", "a b"], "letters, digits"),
         (&["--spool-bytes", "1KiB"], "at least 1MiB"),
         (&["--host-timeout", "0"], "longer than 0"),
@@ -60,6 +61,9 @@ fn sources_follow_from_what_is_given() {
     let both = build(&[&kubernetes[..], &["--discovery", "static:?hosts=a=10.0.0.1"]].concat());
     let both = both.unwrap().summary();
     assert!(both.ends_with("with cadvisor, then summary"), "{both}");
+    let observing = build(&["--discovery", "static:?hosts=a=10.0.0.1", "--events", "kubernetes"]);
+    let summary = observing.unwrap().summary();
+    assert_eq!(summary, "watching the hosts of static with cadvisor, the events of kubernetes");
     let named = build(&["--source", "cadvisor:http://10.0.0.1:8080"]).unwrap();
     assert_eq!(named.survey(), "watching 10.0.0.1 with cadvisor");
 }
