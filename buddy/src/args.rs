@@ -12,6 +12,8 @@ use heapster_shared::{
     units::{ByteSize, parse_duration},
 };
 
+use crate::metrics_api::MetricsArgs;
+
 /// What to poll, and how.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Polling")]
@@ -47,6 +49,9 @@ pub struct PollingArgs {
     /// Tells buddies of one cluster apart, the same over restarts [default: the host's name]
     #[arg(long, hide_short_help = true, value_name = "ID")]
     pub buddy_id: Option<String>,
+    /// What `kubectl top` asks.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// Where the master is.

@@ -8,6 +8,7 @@
 pub mod args;
 pub mod discovery;
 pub mod kubernetes;
+pub mod metrics_api;
 pub mod pipeline;
 pub mod poller;
 pub mod program;

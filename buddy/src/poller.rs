@@ -31,7 +31,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{discovery::Listing, pipeline::Plans, source::Source};
+use crate::{discovery::Listing, metrics_api::MetricsStore, pipeline::Plans, source::Source};
 use ask::{Answer, Ask, Failure, Lanes};
 use round::Round;
 pub use round::RoundEnd;
@@ -96,6 +96,8 @@ pub struct Poller {
     polls: JoinSet<Answer>,
     asked: Map<Id, (Arc<Host>, Tick)>,
     rounds: Vec<Round>,
+    /// Where the newest usage is kept for the metrics API.
+    metrics: Option<Arc<MetricsStore>>,
 }
 
 impl Poller {
@@ -122,7 +124,15 @@ impl Poller {
             polls: JoinSet::new(),
             asked: Map::default(),
             rounds: Vec::new(),
+            metrics: None,
         }
+    }
+
+    /// Also puts what each poll gives into the store of the metrics API.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Option<Arc<MetricsStore>>) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Polls until `cancel`, or until nobody takes the rows any more.
@@ -236,6 +246,9 @@ impl Poller {
         };
         slot.answered(tick, answer.source, answer.took);
         let blocks = slot.pipeline.advance(&mut self.plans, &slot.host, &readings);
+        if let Some(metrics) = &self.metrics {
+            metrics.take(&slot.host, &readings, &blocks, *self.inputs.resolution.borrow());
+        }
         let batch = RowBatch { cluster: Arc::clone(&self.config.cluster), tick, blocks };
         round.count_rows(&batch);
         (batch.row_count() > 0).then_some(batch)
@@ -246,6 +259,9 @@ impl Poller {
         let round = self.rounds.remove(place);
         round.log();
         self.plans.prune();
+        if let Some(metrics) = &self.metrics {
+            metrics.forget_stale();
+        }
         let states = self.hosts.values().filter_map(|slot| slot.state.clone()).collect();
         self.outputs.states.send_replace(Arc::new(states));
         Some(Polled::RoundEnd(round.end()))

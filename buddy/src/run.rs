@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     args::PollingArgs,
     discovery::{self, Discovery, Listing},
+    metrics_api::MetricsApi,
     poller::{Poller, PollerConfig, PollerInputs, PollerOutputs},
     source::{self, Source},
     spool::disk,
@@ -42,6 +43,7 @@ pub struct Buddy {
     sources: Vec<Arc<dyn Source>>,
     discoveries: Vec<(String, Box<dyn Discovery>)>,
     uplink: UplinkConfig,
+    metrics: Option<MetricsApi>,
 }
 
 impl Buddy {
@@ -51,6 +53,7 @@ impl Buddy {
     /// A sentence for the user.
     pub fn build(polling: PollingArgs, uplink: UplinkConfig) -> anyhow::Result<Self> {
         let discovery_specs = polling.discovery;
+        let metrics = MetricsApi::build(polling.metrics, &discovery_specs, Arc::new(unix_ms))?;
         let source_specs = sources_or_default(polling.source, discovery_specs.is_empty());
         let manager = discovery_specs.first().map_or("standalone", |spec| spec.kind.as_str());
         let manager = manager.to_owned();
@@ -90,6 +93,7 @@ impl Buddy {
             sources,
             discoveries,
             uplink,
+            metrics,
         })
     }
 
@@ -150,7 +154,11 @@ impl Buddy {
         );
         let stop_polling = cancel.child_token();
         let _stop_polling_in_any_case = stop_polling.clone().drop_guard();
+        let metrics = self.metrics.as_ref().map(|metrics| Arc::clone(metrics.store()));
         let own_hosts = self.own_hosts();
+        if let Some(metrics) = self.metrics {
+            metrics.start(cancel.child_token()).await?;
+        }
         let listing = discovery::spawn(
             self.discoveries,
             own_hosts,
@@ -170,7 +178,8 @@ impl Buddy {
             Arc::new(unix_ms),
             PollerInputs { listing: listing.clone(), assignment, resolution: resolution_out },
             PollerOutputs { polled: polled_in, states: states_in },
-        );
+        )
+        .with_metrics(metrics);
         let ports = UplinkPorts {
             listing,
             states,
