@@ -18,6 +18,7 @@ use heapster_shared::{
 pub use enrichment::EnrichmentArgs;
 
 use crate::events::Observer;
+use crate::metrics_api::MetricsArgs;
 
 /// What to poll, and how.
 #[derive(Clone, Debug, Args)]
@@ -60,6 +61,9 @@ pub struct PollingArgs {
     #[command(flatten)]
     #[allow(missing_docs)] // its own are the help
     pub enrichment: EnrichmentArgs,
+    /// What `kubectl top` asks.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// What to tell of besides what is polled.

@@ -26,6 +26,7 @@ mod trouble;
 mod watch;
 mod wire;
 
+pub(crate) use self::trouble::sentence;
 pub use self::{
     cluster::Cluster,
     connect::Connector,

@@ -10,6 +10,7 @@ pub mod discovery;
 pub mod enrich;
 pub mod events;
 pub mod kubernetes;
+pub mod metrics_api;
 pub mod pipeline;
 pub mod poller;
 pub mod program;

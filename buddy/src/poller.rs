@@ -31,7 +31,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{discovery::Listing, enrich::Enricher, pipeline::Plans, source::Source};
+use crate::{
+    discovery::Listing, enrich::Enricher, metrics_api::MetricsStore, pipeline::Plans,
+    source::Source,
+};
 use ask::{Answer, Ask, Failure, Lanes};
 use round::Round;
 pub use round::RoundEnd;
@@ -97,6 +100,8 @@ pub struct Poller {
     polls: JoinSet<Answer>,
     asked: Map<Id, (Arc<Host>, Tick)>,
     rounds: Vec<Round>,
+    /// Where the newest usage is kept for the metrics API.
+    metrics: Option<Arc<MetricsStore>>,
 }
 
 impl Poller {
@@ -124,6 +129,7 @@ impl Poller {
             polls: JoinSet::new(),
             asked: Map::default(),
             rounds: Vec::new(),
+            metrics: None,
         }
     }
 
@@ -131,6 +137,13 @@ impl Poller {
     #[must_use]
     pub fn enriched(mut self, enricher: Option<Enricher>) -> Self {
         self.enricher = enricher;
+        self
+    }
+
+    /// Also puts what each poll gives into the store of the metrics API.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Option<Arc<MetricsStore>>) -> Self {
+        self.metrics = metrics;
         self
     }
 
@@ -249,6 +262,9 @@ impl Poller {
             None => readings,
         };
         let blocks = slot.pipeline.advance(&mut self.plans, &slot.host, &readings);
+        if let Some(metrics) = &self.metrics {
+            metrics.take(&slot.host, &readings, &blocks, *self.inputs.resolution.borrow());
+        }
         let batch = RowBatch { cluster: Arc::clone(&self.config.cluster), tick, blocks };
         round.count_rows(&batch);
         (batch.row_count() > 0).then_some(batch)
@@ -261,6 +277,9 @@ impl Poller {
         self.plans.prune();
         if let Some(enricher) = &mut self.enricher {
             enricher.prune();
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.forget_stale();
         }
         let states = self.hosts.values().filter_map(|slot| slot.state.clone()).collect();
         self.outputs.states.send_replace(Arc::new(states));

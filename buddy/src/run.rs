@@ -20,6 +20,7 @@ use crate::{
     args::PollingArgs,
     discovery::{self, Discovery, Listing},
     events::Observer,
+    metrics_api::MetricsApi,
     poller::{Poller, PollerConfig, PollerInputs, PollerOutputs},
     source::{self, Source},
     spool::disk,
@@ -48,6 +49,7 @@ pub struct Buddy {
     enrichment: Enrichment,
     observer: Option<Observer>,
     uplink: UplinkConfig,
+    metrics: Option<MetricsApi>,
 }
 
 impl Buddy {
@@ -58,6 +60,7 @@ impl Buddy {
     pub fn build(polling: PollingArgs, uplink: UplinkConfig) -> anyhow::Result<Self> {
         let enrichment = Enrichment::build(polling.enrichment, &polling.discovery)?;
         let discovery_specs = polling.discovery;
+        let metrics = MetricsApi::build(polling.metrics, &discovery_specs, Arc::new(unix_ms))?;
         let source_specs = sources_or_default(polling.source, &discovery_specs);
         let manager = discovery_specs.first().map_or("standalone", |spec| spec.kind.as_str());
         let manager = manager.to_owned();
@@ -100,6 +103,7 @@ impl Buddy {
             enrichment,
             observer,
             uplink,
+            metrics,
         })
     }
 
@@ -163,7 +167,11 @@ impl Buddy {
         );
         let stop_polling = cancel.child_token();
         let _stop_polling_in_any_case = stop_polling.clone().drop_guard();
+        let metrics = self.metrics.as_ref().map(|metrics| Arc::clone(metrics.store()));
         let own_hosts = self.own_hosts();
+        if let Some(metrics) = self.metrics {
+            metrics.start(cancel.child_token()).await?;
+        }
         let listing = discovery::spawn(
             self.discoveries,
             own_hosts,
@@ -185,7 +193,8 @@ impl Buddy {
             PollerInputs { listing: listing.clone(), assignment, resolution: resolution_out },
             PollerOutputs { polled: polled_in, states: states_in },
         )
-        .enriched(enricher);
+        .enriched(enricher)
+        .with_metrics(metrics);
         let ports = UplinkPorts {
             listing,
             states,

@@ -26,6 +26,9 @@ pub use shapes::Shapes;
 pub struct Readings {
     readings: Vec<Reading>,
     cells: Vec<Cell>,
+    /// CPU rates that the host gave by itself, in billionths of a core, sorted by the index of the
+    /// reading.
+    given_cpu_rates: Vec<(u32, u64)>,
 }
 
 /// What one poll says of one thing.
@@ -78,7 +81,25 @@ impl Readings {
 
     /// No readings yet, with room for some.
     fn with_room(readings: usize, cells: usize) -> Self {
-        Self { readings: Vec::with_capacity(readings), cells: Vec::with_capacity(cells) }
+        let (readings, cells) = (Vec::with_capacity(readings), Vec::with_capacity(cells));
+        Self { readings, cells, given_cpu_rates: Vec::new() }
+    }
+
+    /// Notes the CPU rate, in billionths of a core, that the host itself gave of what was added last
+    /// (`usageNanoCores`). No row has it: rates follow from counters. It is for those who want a rate
+    /// after the first sample of a counter already.
+    pub fn note_given_cpu_rate(&mut self, nanocores: u64) {
+        if let Some(last) = self.readings.len().checked_sub(1) {
+            self.given_cpu_rates.push((last as u32, nanocores));
+        }
+    }
+
+    /// The CPU rate, in billionths of a core, that the host itself gave of the reading at this place.
+    #[must_use]
+    pub fn given_cpu_rate(&self, index: usize) -> Option<u64> {
+        let rates = &self.given_cpu_rates;
+        let place = rates.binary_search_by_key(&index, |(index, _)| *index as usize).ok()?;
+        Some(rates[place].1)
     }
 
     /// Each reading by itself.
