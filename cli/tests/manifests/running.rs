@@ -32,16 +32,18 @@ fn probes(container: &Container<'_>) -> Vec<(String, bool)> {
     probes.collect()
 }
 
-/// Whether a server says `ok` at a path, asked without credentials as a kubelet asks.
+/// Whether a server answers well at a path, asked by nobody in particular, as a kubelet asks. (By TLS
+/// `kubectl` asks, which wants some credentials or other: they are of no use.)
 fn is_ok(port: u16, path: &str, secure: bool) -> bool {
     if !secure {
         return http::get(&format!("http://127.0.0.1:{port}{path}"))
             .is_ok_and(|answer| answer.status == 200);
     }
     let server = format!("--server=https://127.0.0.1:{port}");
-    let arguments = ["--insecure-skip-tls-verify", "--kubeconfig=/dev/null", "get", "--raw", path];
-    let output = Command::new("kubectl").arg(server).args(arguments).output().unwrap();
-    output.status.success()
+    let login = ["--insecure-skip-tls-verify", "--token=nobody", "--kubeconfig=/dev/null"];
+    let mut kubectl = Command::new("kubectl");
+    kubectl.arg(server).args(login).args(["get", "--raw", path]);
+    kubectl.output().unwrap().status.success()
 }
 
 fn wait(process: &Process, mut met: impl FnMut() -> bool) {
