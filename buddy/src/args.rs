@@ -3,14 +3,22 @@
 // Comments on options are shown as help, where they are plain text.
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
+mod enrichment;
+
 use std::{path::PathBuf, time::Duration};
 
+use anyhow::Context as _;
 use clap::{ArgAction, Args};
 use heapster_shared::{
     spec::Spec,
     tick::Resolution,
     units::{ByteSize, parse_duration},
 };
+
+pub use enrichment::EnrichmentArgs;
+
+use crate::events::Observer;
+use crate::metrics_api::MetricsArgs;
 
 /// What to poll, and how.
 #[derive(Clone, Debug, Args)]
@@ -27,6 +35,9 @@ pub struct PollingArgs {
     /// discovery cgroup, which is this machine]
     #[arg(long, value_name = "SPEC", action = ArgAction::Append)]
     pub source: Vec<Spec>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // it would be shown as help
+    pub events: EventArgs,
     /// What a host may take to answer [default: 10s, or two thirds of the resolution where that is
     /// less]
     #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
@@ -47,6 +58,32 @@ pub struct PollingArgs {
     /// Tells buddies of one cluster apart, the same over restarts [default: the host's name]
     #[arg(long, hide_short_help = true, value_name = "ID")]
     pub buddy_id: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // its own are the help
+    pub enrichment: EnrichmentArgs,
+    /// What `kubectl top` asks.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+}
+
+/// What to tell of besides what is polled.
+#[derive(Clone, Debug, Args)]
+pub struct EventArgs {
+    /// What tells of events, such as kubernetes; of the buddies of a cluster, one is to have it
+    #[arg(long, value_name = "SPEC")]
+    pub events: Option<Spec>,
+}
+
+impl EventArgs {
+    /// Checks the spec, where there is one.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn observer(self) -> anyhow::Result<Option<Observer>> {
+        let Some(spec) = self.events else { return Ok(None) };
+        let name = spec.name();
+        Ok(Some(Observer::build(spec).with_context(|| format!("--events {name}"))?))
+    }
 }
 
 /// Where the master is.

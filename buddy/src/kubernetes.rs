@@ -26,10 +26,11 @@ mod trouble;
 mod watch;
 mod wire;
 
+pub(crate) use self::trouble::sentence;
 pub use self::{
     cluster::Cluster,
     connect::Connector,
-    events::EventWatch,
+    events::{EventCounts, EventWatch},
     metadata::{ClusterMetadata, PodsOnNode},
     model::{
         Amounts, ContainerInfo, ContainerKind, ContainerSpec, NamespaceInfo, NodeAddress, NodeInfo,

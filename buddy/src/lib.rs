@@ -2,12 +2,15 @@
 //! rows to the master.
 //!
 //! ```text
-//! discovery ──hosts──▶ poller ──poll──▶ source ──readings──▶ pipeline ──blocks──▶ spool ──▶ uplink
+//! discovery ──hosts──▶ poller ──poll──▶ source ──readings──▶ enrich ──▶ pipeline ──blocks──▶ spool ──▶ uplink
 //! ```
 
 pub mod args;
 pub mod discovery;
+pub mod enrich;
+pub mod events;
 pub mod kubernetes;
+pub mod metrics_api;
 pub mod pipeline;
 pub mod poller;
 pub mod program;

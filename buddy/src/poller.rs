@@ -31,7 +31,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{discovery::Listing, pipeline::Plans, source::Source};
+use crate::{
+    discovery::Listing, enrich::Enricher, metrics_api::MetricsStore, pipeline::Plans,
+    source::Source,
+};
 use ask::{Answer, Ask, Failure, Lanes};
 use round::Round;
 pub use round::RoundEnd;
@@ -89,6 +92,7 @@ pub struct Poller {
     inputs: PollerInputs,
     outputs: PollerOutputs,
     lanes: Lanes,
+    enricher: Option<Enricher>,
     plans: Plans,
     hosts: Map<CompactString, Slot>,
     /// It is known which hosts there are.
@@ -96,6 +100,8 @@ pub struct Poller {
     polls: JoinSet<Answer>,
     asked: Map<Id, (Arc<Host>, Tick)>,
     rounds: Vec<Round>,
+    /// Where the newest usage is kept for the metrics API.
+    metrics: Option<Arc<MetricsStore>>,
 }
 
 impl Poller {
@@ -116,13 +122,29 @@ impl Poller {
             inputs,
             outputs,
             lanes,
+            enricher: None,
             plans: Plans::default(),
             hosts: Map::default(),
             is_listed: false,
             polls: JoinSet::new(),
             asked: Map::default(),
             rounds: Vec::new(),
+            metrics: None,
         }
+    }
+
+    /// The same with what enriches readings before they become rows.
+    #[must_use]
+    pub fn enriched(mut self, enricher: Option<Enricher>) -> Self {
+        self.enricher = enricher;
+        self
+    }
+
+    /// Also puts what each poll gives into the store of the metrics API.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Option<Arc<MetricsStore>>) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Polls until `cancel`, or until nobody takes the rows any more.
@@ -235,7 +257,14 @@ impl Poller {
             }
         };
         slot.answered(tick, answer.source, answer.took);
+        let readings = match &mut self.enricher {
+            Some(enricher) => enricher.enrich(&mut slot.known, &slot.host, &readings),
+            None => readings,
+        };
         let blocks = slot.pipeline.advance(&mut self.plans, &slot.host, &readings);
+        if let Some(metrics) = &self.metrics {
+            metrics.take(&slot.host, &readings, &blocks, *self.inputs.resolution.borrow());
+        }
         let batch = RowBatch { cluster: Arc::clone(&self.config.cluster), tick, blocks };
         round.count_rows(&batch);
         (batch.row_count() > 0).then_some(batch)
@@ -246,6 +275,12 @@ impl Poller {
         let round = self.rounds.remove(place);
         round.log();
         self.plans.prune();
+        if let Some(enricher) = &mut self.enricher {
+            enricher.prune();
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.forget_stale();
+        }
         let states = self.hosts.values().filter_map(|slot| slot.state.clone()).collect();
         self.outputs.states.send_replace(Arc::new(states));
         Some(Polled::RoundEnd(round.end()))

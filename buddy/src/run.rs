@@ -1,11 +1,13 @@
 //! The whole buddy: discovery, poller and uplink, built, run and drained.
 
+mod enrichment;
 #[cfg(test)]
 mod tests;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use futures::future::OptionFuture;
 use heapster_shared::{
     host::Host,
     spec::Spec,
@@ -17,11 +19,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     args::PollingArgs,
     discovery::{self, Discovery, Listing},
+    events::Observer,
+    metrics_api::MetricsApi,
     poller::{Poller, PollerConfig, PollerInputs, PollerOutputs},
     source::{self, Source},
     spool::disk,
     uplink::{Identity, Uplink, UplinkConfig, UplinkPorts},
 };
+use enrichment::Enrichment;
 
 /// What the master may take to acknowledge what is left, when the buddy is stopped.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -41,7 +46,10 @@ pub struct Buddy {
     identity: Identity,
     sources: Vec<Arc<dyn Source>>,
     discoveries: Vec<(String, Box<dyn Discovery>)>,
+    enrichment: Enrichment,
+    observer: Option<Observer>,
     uplink: UplinkConfig,
+    metrics: Option<MetricsApi>,
 }
 
 impl Buddy {
@@ -50,8 +58,10 @@ impl Buddy {
     /// # Errors
     /// A sentence for the user.
     pub fn build(polling: PollingArgs, uplink: UplinkConfig) -> anyhow::Result<Self> {
+        let enrichment = Enrichment::build(polling.enrichment, &polling.discovery)?;
         let discovery_specs = polling.discovery;
-        let source_specs = sources_or_default(polling.source, discovery_specs.is_empty());
+        let metrics = MetricsApi::build(polling.metrics, &discovery_specs, Arc::new(unix_ms))?;
+        let source_specs = sources_or_default(polling.source, &discovery_specs);
         let manager = discovery_specs.first().map_or("standalone", |spec| spec.kind.as_str());
         let manager = manager.to_owned();
         let mut discoveries = Vec::new();
@@ -66,6 +76,7 @@ impl Buddy {
             sources.push(source::build(spec).with_context(|| format!("--source {name}"))?.into());
         }
         check_use(&sources, &discoveries)?;
+        let observer = polling.events.observer()?;
         if let Some(directory) = &polling.spool {
             disk::check(directory).map_err(anyhow::Error::msg)?;
         }
@@ -89,7 +100,10 @@ impl Buddy {
             identity,
             sources,
             discoveries,
+            enrichment,
+            observer,
             uplink,
+            metrics,
         })
     }
 
@@ -133,6 +147,9 @@ impl Buddy {
         if !discovered.is_empty() {
             parts.push(format!("{} with {}", discovered.join(", "), shared.join(", then ")));
         }
+        parts.extend(
+            self.observer.iter().map(|observer| format!("the events of {}", observer.name())),
+        );
         format!("watching {}", parts.join(", "))
     }
 
@@ -150,7 +167,11 @@ impl Buddy {
         );
         let stop_polling = cancel.child_token();
         let _stop_polling_in_any_case = stop_polling.clone().drop_guard();
+        let metrics = self.metrics.as_ref().map(|metrics| Arc::clone(metrics.store()));
         let own_hosts = self.own_hosts();
+        if let Some(metrics) = self.metrics {
+            metrics.start(cancel.child_token()).await?;
+        }
         let listing = discovery::spawn(
             self.discoveries,
             own_hosts,
@@ -164,13 +185,16 @@ impl Buddy {
         let (states_in, states) = watch::channel(Arc::default());
         let (polled_in, polled) = mpsc::channel(POLLED_QUEUE);
         let listed = listing.clone();
+        let (enricher, known) = self.enrichment.start(stop_polling.clone());
         let poller = Poller::new(
             self.config,
             self.sources,
             Arc::new(unix_ms),
             PollerInputs { listing: listing.clone(), assignment, resolution: resolution_out },
             PollerOutputs { polled: polled_in, states: states_in },
-        );
+        )
+        .enriched(enricher)
+        .with_metrics(metrics);
         let ports = UplinkPorts {
             listing,
             states,
@@ -178,13 +202,18 @@ impl Buddy {
             resolution: resolution_in,
             resolution_is_fixed: resolution.is_some(),
         };
-        let uplink = Uplink::new(self.uplink, self.identity, ports, self.spool_bytes);
+        let mut uplink = Uplink::new(self.uplink, self.identity, ports, self.spool_bytes);
         restore(&uplink, self.spool.as_deref())?;
         let remains = uplink.remains();
-        let writer = uplink.writer(polled);
+        let observation = self.observer.map(|observer| observer.start(stop_polling.clone()));
+        let events = OptionFuture::from(observation.map(|observed| uplink.observe(observed)));
+        let rows = uplink.writer(polled);
+        let writer = async move {
+            tokio::join!(rows, events);
+        };
         let poll = async move {
             tokio::select! {
-                () = first_lists(listed) => {}
+                _ = async { tokio::join!(first_lists(listed), first_known(known)) } => {}
                 () = stop_polling.cancelled() => {}
             }
             poller.run(stop_polling).await;
@@ -202,6 +231,12 @@ async fn first_lists(mut listing: watch::Receiver<Listing>) {
     let all = |listing: &Listing| listing.states.iter().all(|state| state.listed_unix_ms > 0);
     // Where it ends early discovery has ended, and there is nothing to wait for.
     let _ = tokio::time::timeout(FIRST_LISTS_WITHIN, listing.wait_for(all)).await;
+}
+
+/// Until it is known what runs in the cluster, for as long as discoveries may take: rows without
+/// labels would be other series than those that follow.
+async fn first_known(mut known: watch::Receiver<bool>) {
+    let _ = tokio::time::timeout(FIRST_LISTS_WITHIN, known.wait_for(|known| *known)).await;
 }
 
 /// Runs the three parts until the buddy is stopped and drained, or the master refuses it.
@@ -245,13 +280,21 @@ fn restore(uplink: &Uplink, directory: Option<&std::path::Path>) -> anyhow::Resu
     Ok(())
 }
 
-/// This machine without anything else; cAdvisor on the hosts that were discovered.
-fn sources_or_default(specs: Vec<Spec>, alone: bool) -> Vec<Spec> {
+/// This machine without anything else; on hosts that were discovered the kubelet where Kubernetes has
+/// them, and cAdvisor where something else has.
+fn sources_or_default(specs: Vec<Spec>, discoveries: &[Spec]) -> Vec<Spec> {
     if !specs.is_empty() {
         return specs;
     }
-    let kind = if alone { "cgroup" } else { "cadvisor" };
-    vec![Spec { kind: kind.to_owned(), location: String::new(), options: Vec::new() }]
+    let is_kubernetes = |discovery: &&Spec| discovery.kind == "kubernetes";
+    let of_kubernetes = discoveries.iter().filter(is_kubernetes).count();
+    let cadvisor = (of_kubernetes < discoveries.len()).then_some("cadvisor");
+    let summary = (of_kubernetes > 0).then_some("summary");
+    let alone = discoveries.is_empty().then_some("cgroup");
+    let kinds = [cadvisor, summary, alone].into_iter().flatten();
+    let plain =
+        |kind: &str| Spec { kind: kind.to_owned(), location: String::new(), options: Vec::new() };
+    kinds.map(plain).collect()
 }
 
 fn check_use(

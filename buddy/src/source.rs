@@ -5,7 +5,12 @@
 //! the list below.
 
 pub mod fetch;
+mod hosts;
+mod interfaces;
 mod json;
+mod kubelet;
+mod location;
+mod prometheus;
 mod readings;
 
 use async_trait::async_trait;
@@ -23,6 +28,11 @@ pub use readings::{Layouts, PlainReading, Reading, Readings, Recalled, Recorder,
 pub trait Source: Send + Sync {
     /// The word that names its kind.
     fn kind(&self) -> &'static str;
+
+    /// The kind of a host's endpoints that it polls: mostly its own.
+    fn endpoint_kind(&self) -> &'static str {
+        self.kind()
+    }
 
     /// The one host that its location names, such as `cadvisor:http://127.0.0.1:8080`. A source
     /// without a location polls whatever was discovered.
@@ -130,10 +140,12 @@ macro_rules! sources {
     };
 }
 
-sources! { cadvisor, cgroup }
+sources! { cadvisor, cgroup, kubelet_cadvisor, resource, summary }
 
 #[doc(hidden)]
 pub use cadvisor::bench as cadvisor_bench;
+#[doc(hidden)]
+pub use kubelet::bench as kubelet_bench;
 
 /// Makes the source that a spec names.
 ///

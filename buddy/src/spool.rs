@@ -122,6 +122,14 @@ impl Spool {
         true
     }
 
+    /// Whether there is room for more events: those that are not settled have a quarter of the log,
+    /// so that however many there are rows have the rest.
+    #[must_use]
+    pub fn takes_events(&self) -> bool {
+        let waiting: usize = self.segments.iter().map(Segment::event_bytes).sum();
+        waiting < self.most_bytes / 4
+    }
+
     /// Whether the open segment holds more rows than a checkpoint would.
     #[must_use]
     pub fn wants_checkpoint(&self) -> bool {

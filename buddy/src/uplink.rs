@@ -14,6 +14,7 @@ mod gather;
 mod ingest;
 mod inventory;
 mod journal;
+mod observe;
 mod ports;
 mod remains;
 mod trouble;
@@ -29,7 +30,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, transport::Channel};
 
-use crate::poller::Polled;
+use crate::{events::Observation, poller::Polled};
 pub use config::UplinkConfig;
 use control::{Control, Greeting};
 #[doc(hidden)]
@@ -37,6 +38,7 @@ pub use encode::{Encoded, SegmentWriter, WriteLimits};
 use gather::Gather;
 #[doc(hidden)]
 pub use journal::{Cut, Journal, NoFrame};
+use observe::ObserverPort;
 pub use ports::UplinkPorts;
 pub use remains::Remains;
 
@@ -63,6 +65,7 @@ pub struct Uplink {
     config: UplinkConfig,
     identity: Identity,
     ports: UplinkPorts,
+    observer: ObserverPort,
     journal: Arc<Journal>,
     backoff: Backoff,
     /// Where the master sent us instead of [`UplinkConfig::master`].
@@ -113,7 +116,8 @@ impl Uplink {
     ) -> Self {
         let journal = Arc::new(Journal::new(Arc::clone(&identity.instance_id), spool_bytes));
         let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        Self { config, identity, ports, journal, backoff, redirect: None }
+        let observer = ObserverPort::default();
+        Self { config, identity, ports, observer, journal, backoff, redirect: None }
     }
 
     /// Takes over what an earlier start left in this directory; returns the number of frames.
@@ -132,6 +136,21 @@ impl Uplink {
         async move {
             while let Some(polled) = gather.next().await {
                 journal.write(&polled);
+            }
+        }
+    }
+
+    /// Makes this a buddy that observes events. What it gives writes them to the journal until there
+    /// are no more, and is to be run beside [`Uplink::run`].
+    pub fn observe(&mut self, observation: Observation) -> impl Future<Output = ()> + use<> {
+        let Observation { mut events, state, tally } = observation;
+        self.observer = ObserverPort::of(state);
+        let journal = Arc::clone(&self.journal);
+        async move {
+            while let Some(batch) = events.recv().await {
+                let written = journal.write_events(&batch);
+                tally.count_sent(written);
+                tally.count_dropped(batch.len() - written);
             }
         }
     }
@@ -238,7 +257,9 @@ impl Uplink {
         let lost = |reason| SessionEnd::Lost(Lost::because(reason));
         let channel = target.endpoint().connect().await;
         let channel = channel.map_err(|error| lost(trouble::of_connecting(&error)))?;
-        let opened = Control::open(channel.clone(), target.is_compressed(), &self.identity).await;
+        let observer = self.observer.clone();
+        let opened =
+            Control::open(channel.clone(), target.is_compressed(), &self.identity, observer).await;
         match opened.map_err(|status| lost(trouble::of_greeting(&status)))? {
             Greeting::Welcome(control, welcome) => Ok((channel, *control, welcome)),
             Greeting::Refusal(refusal) => Err(control::refused(refusal)),

@@ -106,6 +106,9 @@ fn polling(args: &PollingArgs) -> anyhow::Result<Vec<String>> {
         heapster_buddy::source::build(spec.clone())?;
         found.push(format!("source {}", spec.name()));
     }
+    if let Some(observer) = args.events.clone().observer()? {
+        found.push(format!("events {}", observer.name()));
+    }
     Ok(found)
 }
 

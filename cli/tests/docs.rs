@@ -116,6 +116,16 @@ fn sources_lists_sources_and_discoveries() {
     check("sources.md", "discoveries", &text);
 }
 
+#[test]
+fn kubernetes_lists_the_options_of_events() {
+    let mut text = String::from("```sh\n");
+    for sample in heapster_buddy::events::SAMPLES {
+        writeln!(text, "--events '{sample}'").unwrap();
+    }
+    write!(text, "```\n\n{}", options::table(&options::of("events", "kubernetes"))).unwrap();
+    check("kubernetes.md", "events", &text);
+}
+
 /// What is written about the options of every sink is what they are when nobody sets them.
 #[test]
 fn common_defaults_are_as_written() {
@@ -149,6 +159,9 @@ fn no_option_is_left_out() {
         let error = heapster_buddy::discovery::build(spec).err().unwrap().to_string();
         options::assert_listed(&error, &options::of("discovery", kind.name));
     }
+    let spec = "kubernetes:?nonsense=1".parse().unwrap();
+    let error = heapster_buddy::events::Observer::build(spec).err().unwrap().to_string();
+    options::assert_listed(&error, &options::of("events", "kubernetes"));
 }
 
 /// A sample in the docs that does not work is worse than none.

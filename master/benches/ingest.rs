@@ -227,7 +227,7 @@ fn aggregate(criterion: &mut Criterion) {
     criterion.bench_function("aggregate: a batch of 91 rows and its round", |bencher| {
         bencher.iter(|| {
             tick = Tick(tick.0 + 15_000);
-            aggregator.add(tick, &rows.blocks, tick.0);
+            aggregator.add(tick, "b", &rows.blocks, tick.0);
             aggregator.end(tick, "b", tick.0);
             black_box(aggregator.close(&polling, &mut stream.entities, tick.0));
         });
@@ -246,7 +246,7 @@ fn memory(_: &mut Criterion) {
     for host in 0..HOSTS {
         let frame = stream.frame(host, Form::Difference, 1);
         let rows = stream.read(&frame);
-        aggregator.add(rows.tick, &rows.blocks, rows.tick.0);
+        aggregator.add(rows.tick, "b", &rows.blocks, rows.tick.0);
     }
     let round = MEMORY.allocated() - before;
     let before = MEMORY.allocated();

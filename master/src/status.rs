@@ -2,7 +2,10 @@
 //! `/validate`, `/metrics` and `/debug/actors`.
 
 use async_trait::async_trait;
-use heapster_shared::host::{DiscoveryState, Host, HostState};
+use heapster_shared::{
+    event::ObserverState,
+    host::{DiscoveryState, Host, HostState},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,6 +43,8 @@ pub struct ClusterStatus {
     pub samples: u64,
     /// Rows refused since the master started.
     pub rejected_rows: u64,
+    /// Events that came since the master started.
+    pub events: u64,
     /// Its hosts, by name.
     pub hosts: Vec<HostStatus>,
     /// Its discoveries.
@@ -95,6 +100,9 @@ pub struct BuddyStatus {
     pub spool_bytes: u64,
     /// Frames that its full spool dropped, as of its last heartbeat.
     pub dropped_frames: u64,
+    /// How it observes events; nothing for a buddy that does not.
+    #[schema(value_type = Vec<Object>)]
+    pub observers: Vec<ObserverState>,
     /// The last thing that went wrong with it; empty for nothing.
     pub last_error: String,
 }

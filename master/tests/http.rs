@@ -321,14 +321,16 @@ async fn validate_begins_with_what_is_wrong() {
     let (_, text) = world.text("/validate").await;
     let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("no {words} in {text}"));
     let order = [
-        "3 problems",
+        "4 problems",
         "sink influxdb:http://db is failing: no route to \"db\"",
         "discovery static:hosts.json: line 3, column 1",
+        "events of kubernetes: the API server says 403",
         "host node-b: connection refused",
         "\nclusters\n",
         "host node-b: FAILED",
         "host node-a: ok in 12 ms by cadvisor",
         "\nbuddies\n",
+        "events of kubernetes: FAILED, 20 observed, 4 deduplicated, 9 sent, 7 dropped",
         "\nsinks\n",
         "\nmodel\n",
     ];
@@ -376,6 +378,16 @@ async fn metrics_are_an_exposition() {
         ("heapster_sink_delivered_samples_total{sink=\"log#2\",kind=\"log\"}", 8.0),
         ("heapster_cluster_hosts{cluster=\"lab\",state=\"failed\"}", 1.0),
         ("heapster_buddy_clock_offset_seconds{cluster=\"lab\",buddy=\"b1\"}", -0.02),
+        ("heapster_cluster_events_total{cluster=\"lab\"}", 9.0),
+        ("heapster_events_ok{cluster=\"lab\",buddy=\"b1\",observer=\"kubernetes\"}", 0.0),
+        (
+            "heapster_events_deduplicated_total{cluster=\"lab\",buddy=\"b1\",observer=\"kubernetes\"}",
+            4.0,
+        ),
+        (
+            "heapster_events_dropped_total{cluster=\"lab\",buddy=\"b1\",observer=\"kubernetes\"}",
+            7.0,
+        ),
         ("heapster_model_rows_total{outcome=\"taken\"}", 18.0),
         ("heapster_actor_restarts_total{actor=\"supervisor\"}", 1.0),
     ] {

@@ -188,6 +188,47 @@ fn an_acknowledgement_waits_for_the_required_sink() {
     });
 }
 
+/// Events are frames like rows: in order with them, acknowledged when the required sinks have them,
+/// sent again where one could not take them, to nobody twice, and counted. How a buddy observes them
+/// is kept as it was said last.
+#[test]
+fn events_are_delivered_as_rows_are() {
+    with_master(&[], async |bench| {
+        let buddy = bench.buddy().await;
+        let events = |uids: &[&str]| {
+            let event = |uid: &&str| v1::Event { uid: (*uid).into(), ..v1::Event::default() };
+            v1::frame::Kind::Events(v1::Events { events: uids.iter().map(event).collect() })
+        };
+        let mut ingest = buddy.stream(0).await;
+        ingest.send(1, events(&["a", "b"])).await;
+        ingest.send(2, container(1)).await;
+        assert_eq!(ingest.answered(2).await.outcome(), Answer::Delivered);
+        bench.required.set(Mode::Settle(Outcome::Retry { reason: "no connection".into() }));
+        ingest.send(3, events(&["c"])).await;
+        assert_eq!(ingest.answered(3).await.outcome(), Answer::Retry);
+        bench.required.set(Mode::Settle(Outcome::Delivered));
+        let mut again = buddy.stream(2).await;
+        again.send(3, events(&["c"])).await;
+        assert_eq!(again.answered(3).await.outcome(), Answer::Delivered);
+        for sink in [&bench.required, &bench.optional] {
+            eventually("all arrive", async || sink.events().len() >= 3).await;
+            assert_eq!(sink.events(), ["a", "b", "c"]);
+        }
+        for sent in [3, 4] {
+            let state =
+                v1::ObserverState { name: "k".into(), sent, ..v1::ObserverState::default() };
+            let health = v1::Health { observers: vec![state], ..v1::Health::default() };
+            buddy.control.send(from_buddy(Up::Health(health))).await.unwrap();
+        }
+        eventually("the state is known", async || {
+            let buddies = bench.status.buddies().await;
+            buddies[0].observers.len() == 1 && buddies[0].observers[0].sent == 4
+        })
+        .await;
+        assert_eq!(bench.status.clusters().await[0].events, 4);
+    });
+}
+
 /// What a sink cannot take now goes back to the buddy, with its credit, and comes again.
 #[test]
 fn a_sink_that_is_down_costs_nothing_but_time() {

@@ -24,12 +24,16 @@ pub const CONTAINER_NAME: &str = "container_name";
 pub const CONTAINER_BASE_IMAGE: &str = "container_base_image";
 /// The cluster manager's labels, as `key:value` joined by `,`.
 pub const LABELS: &str = "labels";
+/// Kind of what the pod belongs to, such as `Deployment`.
+pub const OWNER_KIND: &str = "owner_kind";
+/// Name of what the pod belongs to.
+pub const OWNER_NAME: &str = "owner_name";
 /// A device, or a volume as `Volume:NAME`.
 pub const RESOURCE_ID: &str = "resource_id";
 
 /// The names that labels of entities and fields have most often; [`crate::entity::Labels`] keeps
 /// them as numbers.
-pub(crate) const COMMON: [&str; 12] = [
+pub(crate) const COMMON: [&str; 14] = [
     TYPE,
     NODENAME,
     HOSTNAME,
@@ -42,7 +46,18 @@ pub(crate) const COMMON: [&str; 12] = [
     CONTAINER_BASE_IMAGE,
     LABELS,
     RESOURCE_ID,
+    OWNER_KIND,
+    OWNER_NAME,
 ];
+
+/// Names that sinks, and the labels of some metrics, have beside.
+const OTHERS: [&str; 4] = ["cluster_name", "make", "model", "accelerator_id"];
+
+/// Whether a label of this name has a meaning of its own, so that nobody else may give one.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
+    COMMON.contains(&name) || OTHERS.contains(&name)
+}
 
 /// Calls `visit` with each tag of the entity that has a value, its name first: the level, the
 /// names along its lineage, then the labels of its lineage, a nearer one hiding a farther one of

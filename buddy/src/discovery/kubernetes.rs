@@ -32,6 +32,7 @@ pub(super) const KIND: Kind = Kind {
         "kubernetes:https://10.0.0.1:6443?token_file=/etc/heapster/token&ca=/etc/heapster/ca.pem",
         "kubernetes:?selector=kubernetes.io/os=linux&skip_virtual=true&labels=topology.kubernetes.io/zone",
         "kubernetes:?address_types=Hostname,InternalIP",
+        "kubernetes:in-cluster?node=node-a",
     ],
     build,
 };
@@ -169,8 +170,9 @@ mod tests {
             ),
             ("kubernetes:?address_types=,", "`address_types` names none"),
             ("kubernetes:?skip_virtual=perhaps", "neither true nor false"),
-            ("kubernetes:?node=a", "unknown option `node`"),
-            ("kubernetes:?node=a", "of the connection, `kubeconfig`, `context`"),
+            ("kubernetes:?nodes=a", "unknown option `nodes`"),
+            ("kubernetes:?nodes=a", "of the connection, `kubeconfig`, `context`"),
+            ("kubernetes:?node=", "`node` is empty"),
             ("kubernetes:?token=a", "go with an address"),
         ] {
             let error = build(text.parse().unwrap()).err().unwrap().to_string();

@@ -29,6 +29,8 @@ static CLUSTERS: Mutex<Vec<(Connector, Weak<Cluster>)>> = Mutex::new(Vec::new())
 pub struct Cluster {
     client: Client,
     hold_off: HoldOff,
+    /// The only node that is of interest, where there is one.
+    node: Option<String>,
     metadata: Arc<ClusterMetadata>,
     watched: Watched,
     stop: CancellationToken,
@@ -66,7 +68,9 @@ impl Cluster {
             return Ok(cluster);
         }
         let hold_off = HoldOff::default();
-        let opened = Arc::new(Self::new(connector.connect(hold_off.clone()).await?, hold_off));
+        let client = connector.connect(hold_off.clone()).await?;
+        let node = connector.node().map(str::to_owned);
+        let opened = Arc::new(Self::new(client, hold_off, node));
         let mut clusters = CLUSTERS.lock().unwrap_or_else(PoisonError::into_inner);
         // Somebody else may have been faster.
         let known = clusters.iter().filter(|(known, _)| known == connector);
@@ -78,11 +82,12 @@ impl Cluster {
         Ok(opened)
     }
 
-    fn new(client: Client, hold_off: HoldOff) -> Self {
+    fn new(client: Client, hold_off: HoldOff, node: Option<String>) -> Self {
         let stop = CancellationToken::new();
         Self {
             client,
             hold_off,
+            node,
             metadata: Arc::default(),
             watched: Watched {
                 nodes: Watchable::of::<NodeObject>(),
@@ -140,6 +145,7 @@ impl Cluster {
     /// A watch of this cluster that is not begun.
     pub(super) fn watch<S>(&self, board: &Arc<Board>, sink: S) -> Watch<S> {
         Watch::new(self.client.clone(), self.hold_off.clone(), Arc::clone(board), sink)
+            .of_node(self.node.as_deref())
     }
 
     /// Runs a watch until it is stopped.
@@ -162,6 +168,16 @@ impl Cluster {
         let begun = [nodes, pods, namespaces].into_iter();
         let begun = begun.filter(|watchable| watchable.begun.load(Ordering::Relaxed));
         begun.map(|watchable| watchable.board.state()).collect()
+    }
+
+    /// Until each resource that is watched by now has been listed once.
+    pub async fn first_lists(&self) {
+        let Watched { nodes, pods, namespaces } = &self.watched;
+        let watched = [nodes, pods, namespaces];
+        for watched in watched.into_iter().filter(|it| it.begun.load(Ordering::Relaxed)) {
+            // The sender does not go while the cluster is held.
+            let _ = watched.board.turns().wait_for(|_| watched.board.state().synced).await;
+        }
     }
 
     /// How the watch of the nodes does.

@@ -49,6 +49,8 @@ struct Options {
     /// `verify`, or `skip` to take any certificate of the API server. Default: verify.
     #[serde(default)]
     tls: Tls,
+    /// Nothing but this node and its pods is asked for: for a buddy on each node. Default: all nodes.
+    node: Option<String>,
 }
 
 /// Whether the API server's certificate is checked.
@@ -70,7 +72,7 @@ pub struct Connector {
 impl Connector {
     /// The options that it takes.
     pub const OPTIONS: &[&str] =
-        &["kubeconfig", "context", "token", "token_file", "ca", "cert", "key", "tls"];
+        &["kubeconfig", "context", "token", "token_file", "ca", "cert", "key", "tls", "node"];
 
     /// Takes its options out of a spec and checks them, without a look at any file.
     ///
@@ -85,7 +87,11 @@ impl Connector {
     }
 
     fn check(&self) -> Result<(), String> {
-        let Options { kubeconfig, context, token, token_file, ca, cert, key, tls } = &self.options;
+        let Options { kubeconfig, context, token, token_file, ca, cert, key, tls, node } =
+            &self.options;
+        if node.as_ref().is_some_and(String::is_empty) {
+            return Err("`node` is empty: write the name of a node".into());
+        }
         let of_kubeconfig = kubeconfig.is_some() || context.is_some();
         let of_address = !token.is_empty()
             || token_file.is_some()
@@ -106,6 +112,11 @@ impl Connector {
             }
             address => check_address(address),
         }
+    }
+
+    /// The only node that is of interest, where there is one.
+    pub(super) fn node(&self) -> Option<&str> {
+        self.options.node.as_deref()
     }
 
     /// A client. Reads files and may run the kubeconfig's helper, but sends nothing.

@@ -4,7 +4,10 @@
 //! remembered, so that what a new list says after a gap is passed on where it is news, and only
 //! there. What there was before the watch began is no news, except where it happens again.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use compact_str::CompactString;
 use heapster_shared::{Map, event::Event, tick::unix_ms};
@@ -30,6 +33,7 @@ const CLOCK_SKEW_MS: i64 = 60_000;
 pub struct EventWatch {
     events: mpsc::Receiver<Event>,
     board: Arc<Board>,
+    counters: Arc<Counters>,
     _cluster: Arc<Cluster>,
     _stop: DropGuard,
 }
@@ -40,10 +44,13 @@ impl EventWatch {
     pub fn start(cluster: &Arc<Cluster>) -> Self {
         let (sender, events) = mpsc::channel(QUEUE);
         let board = Arc::new(Board::new(EventObject::RESOURCE));
-        let watch = cluster.watch(&board, News::new(sender, unix_ms())).starting_now();
+        let counters = Arc::<Counters>::default();
+        let news = News::new(sender, unix_ms(), Arc::clone(&counters));
+        let watch = cluster.watch(&board, news).starting_now();
         let stop = tokio_util::sync::CancellationToken::new();
         cluster.spawn::<EventObject, _>(watch, stop.clone());
-        Self { events, board, _cluster: Arc::clone(cluster), _stop: stop.drop_guard() }
+        let (_cluster, _stop) = (Arc::clone(cluster), stop.drop_guard());
+        Self { events, board, counters, _cluster, _stop }
     }
 
     /// The next event that is new or happened again. Dropping the future loses nothing.
@@ -56,6 +63,28 @@ impl EventWatch {
     pub fn state(&self) -> WatchState {
         self.board.state()
     }
+
+    /// How many events there were so far.
+    #[must_use]
+    pub fn counts(&self) -> EventCounts {
+        let Counters { observed, deduplicated } = &*self.counters;
+        EventCounts { observed: observed.load(Relaxed), deduplicated: deduplicated.load(Relaxed) }
+    }
+}
+
+/// How many events there were.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EventCounts {
+    /// Events that the API server told of, without those from before the start.
+    pub observed: u64,
+    /// Of those: told of before, with the same count, and not told again.
+    pub deduplicated: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    observed: AtomicU64,
+    deduplicated: AtomicU64,
 }
 
 /// Passes on what was not passed on before.
@@ -63,6 +92,7 @@ struct News {
     sender: mpsc::Sender<Event>,
     began_unix_ms: i64,
     passed_on: Map<CompactString, Passed>,
+    counters: Arc<Counters>,
 }
 
 /// An event as it was passed on last.
@@ -73,8 +103,8 @@ struct Passed {
 }
 
 impl News {
-    fn new(sender: mpsc::Sender<Event>, began_unix_ms: i64) -> Self {
-        Self { sender, began_unix_ms, passed_on: Map::default() }
+    fn new(sender: mpsc::Sender<Event>, began_unix_ms: i64, counters: Arc<Counters>) -> Self {
+        Self { sender, began_unix_ms, passed_on: Map::default(), counters }
     }
 
     /// Whether an event is news, in which case it is remembered.
@@ -101,9 +131,12 @@ impl News {
     }
 
     async fn pass_on(&mut self, event: Event) {
+        self.counters.observed.fetch_add(1, Relaxed);
         if self.is_news(&event) {
             // Fails only where the reader is gone, and then the watch is about to end.
             let _ = self.sender.send(event).await;
+        } else {
+            self.counters.deduplicated.fetch_add(1, Relaxed);
         }
     }
 }
@@ -145,7 +178,7 @@ mod tests {
 
     #[test]
     fn an_event_is_news_once_for_each_count() {
-        let mut news = News::new(mpsc::channel(1).0, 0);
+        let mut news = News::new(mpsc::channel(1).0, 0, Arc::default());
         assert!(news.is_news(&event("a", 1, 1)));
         assert!(!news.is_news(&event("a", 1, 2)));
         assert!(news.is_news(&event("a", 3, 3)) && !news.is_news(&event("a", 2, 2)));
@@ -155,14 +188,14 @@ mod tests {
     /// Memory is bounded; what is forgotten is the oldest, even where all have one time.
     #[test]
     fn only_so_many_are_remembered() {
-        let mut news = News::new(mpsc::channel(1).0, 0);
+        let mut news = News::new(mpsc::channel(1).0, 0, Arc::default());
         for index in 0..REMEMBERED + 10 {
             assert!(news.is_news(&event(&index.to_string(), 1, index as i64)));
         }
         assert!(news.passed_on.len() < REMEMBERED / 2 + 20);
         let newest = (REMEMBERED + 9).to_string();
         assert!(!news.is_news(&event(&newest, 1, 0)));
-        let mut news = News::new(mpsc::channel(1).0, 0);
+        let mut news = News::new(mpsc::channel(1).0, 0, Arc::default());
         for index in 0..2 * REMEMBERED {
             news.is_news(&event(&index.to_string(), 1, 7));
         }

@@ -56,6 +56,18 @@ impl Default for ClusterMetadata {
     }
 }
 
+impl ClusterMetadata {
+    /// What these lists say, and nothing after them: a cluster that nobody watches.
+    #[must_use]
+    pub fn of(nodes: Vec<NodeInfo>, namespaces: Vec<NamespaceInfo>, pods: Vec<PodInfo>) -> Self {
+        let metadata = Self::default();
+        metadata.replace_nodes(nodes);
+        metadata.replace_namespaces(namespaces);
+        metadata.replace_pods(pods.into_iter().map(Arc::new).collect());
+        metadata
+    }
+}
+
 /// Reading. What was found stays as it was, whatever happens in the cluster meanwhile.
 impl ClusterMetadata {
     /// Whether the nodes were listed once.
@@ -162,7 +174,7 @@ impl ClusterMetadata {
 
 /// Writing, by the watches.
 impl ClusterMetadata {
-    pub(super) fn put_node(&self, node: NodeInfo) {
+    pub(crate) fn put_node(&self, node: NodeInfo) {
         let mut nodes = write(&self.nodes);
         if nodes.table.get(&node.name).is_none_or(|known| **known != node) {
             nodes.table.insert(node.name.clone(), Arc::new(node));
@@ -170,7 +182,7 @@ impl ClusterMetadata {
         }
     }
 
-    pub(super) fn remove_node(&self, name: &str) {
+    pub(crate) fn remove_node(&self, name: &str) {
         let mut nodes = write(&self.nodes);
         if nodes.table.remove(name).is_some() {
             self.nodes_changed(nodes);
@@ -178,7 +190,7 @@ impl ClusterMetadata {
     }
 
     /// Puts a full list in the place of what was known. Nodes that did not change stay the same.
-    pub(super) fn replace_nodes(&self, list: Vec<NodeInfo>) {
+    pub(crate) fn replace_nodes(&self, list: Vec<NodeInfo>) {
         let mut nodes = write(&self.nodes);
         let mut table = BTreeMap::new();
         for node in list {
@@ -202,26 +214,26 @@ impl ClusterMetadata {
         self.node_changes.send_modify(|changes| *changes += 1);
     }
 
-    pub(super) fn put_namespace(&self, namespace: NamespaceInfo) {
+    pub(crate) fn put_namespace(&self, namespace: NamespaceInfo) {
         write(&self.namespaces).table.insert(namespace.name.clone(), Arc::new(namespace));
     }
 
-    pub(super) fn remove_namespace(&self, name: &str) {
+    pub(crate) fn remove_namespace(&self, name: &str) {
         write(&self.namespaces).table.remove(name);
     }
 
-    pub(super) fn replace_namespaces(&self, list: Vec<NamespaceInfo>) {
+    pub(crate) fn replace_namespaces(&self, list: Vec<NamespaceInfo>) {
         let entry = |namespace: NamespaceInfo| (namespace.name.clone(), Arc::new(namespace));
         let table = list.into_iter().map(entry).collect();
         *write(&self.namespaces) = Listed { listed: true, table };
     }
 
-    pub(super) fn put_pod(&self, pod: PodInfo) {
+    pub(crate) fn put_pod(&self, pod: PodInfo) {
         write(&self.pods).table.put(Arc::new(pod));
     }
 
     /// Removes a pod, unless another one has taken its name since.
-    pub(super) fn remove_pod(&self, namespace: &str, name: &str, uid: &str) {
+    pub(crate) fn remove_pod(&self, namespace: &str, name: &str, uid: &str) {
         write(&self.pods).table.remove(namespace, name, uid);
     }
 
@@ -235,7 +247,7 @@ impl ClusterMetadata {
 
     /// Puts a full list in the place of what was known, at once. Pods that did not change stay the
     /// same, and so do the versions of their nodes.
-    pub(super) fn replace_pods(&self, list: Vec<Arc<PodInfo>>) {
+    pub(crate) fn replace_pods(&self, list: Vec<Arc<PodInfo>>) {
         let mut pods = write(&self.pods);
         pods.listed = true;
         pods.table.replace(list);

@@ -3,7 +3,7 @@
 use kube::core::Status;
 
 /// What went wrong, and what to do about it where that is known.
-pub(super) fn sentence(error: &kube::Error) -> String {
+pub(crate) fn sentence(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => of_status(status),
         kube::Error::Auth(error) => {

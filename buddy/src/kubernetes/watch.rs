@@ -97,18 +97,31 @@ pub(super) struct Watch<S> {
     sink: S,
     /// Begins at the state of now, without a list of what there is.
     from_now: bool,
+    /// The only node whose objects are asked for, where there is one.
+    node: Option<String>,
 }
 
 impl<S> Watch<S> {
     pub(super) const fn new(client: Client, hold_off: HoldOff, board: Arc<Board>, sink: S) -> Self {
         let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        Self { client, hold_off, board, backoff, sink, from_now: false }
+        Self { client, hold_off, board, backoff, sink, from_now: false, node: None }
     }
 
     /// Leaves out what there is already at the start.
     pub(super) const fn starting_now(mut self) -> Self {
         self.from_now = true;
         self
+    }
+
+    /// Leaves out what belongs to other nodes.
+    pub(super) fn of_node(mut self, node: Option<&str>) -> Self {
+        self.node = node.map(str::to_owned);
+        self
+    }
+
+    /// What the server is to choose objects by.
+    fn field_selector<T: Object>(&self) -> Option<String> {
+        Some(format!("{}={}", T::NODE_FIELD?, self.node.as_deref()?))
     }
 
     /// Watches until it is dropped.
@@ -173,6 +186,7 @@ impl<S> Watch<S> {
         let parameters = ListParams {
             limit: Some(if self.from_now { 1 } else { PAGE_OBJECTS }),
             continue_token: token.map(str::to_owned),
+            field_selector: self.field_selector::<T>(),
             ..ListParams::default()
         };
         let request = Request::new(T::PATH).list(&parameters);
@@ -199,7 +213,8 @@ impl<S> Watch<S> {
     {
         self.board.watching();
         let seconds = rand::random_range(WATCH_SECONDS);
-        let parameters = WatchParams::default().timeout(seconds);
+        let mut parameters = WatchParams::default().timeout(seconds);
+        parameters.field_selector = self.field_selector::<T>();
         let request = match Request::new(T::PATH).watch(&parameters, &version) {
             Ok(request) => request,
             Err(error) => return Err(Setback::at(version, error.to_string())),

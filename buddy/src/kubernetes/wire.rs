@@ -27,6 +27,8 @@ pub(super) trait Object: DeserializeOwned + Clone + Send + Sync + 'static {
     const PATH: &'static str;
     /// The resource's name: the last part of the path.
     const RESOURCE: &'static str;
+    /// The field that names the node of an object, for what belongs to one.
+    const NODE_FIELD: Option<&'static str> = None;
 
     /// What every object has.
     fn metadata(&self) -> &Metadata;

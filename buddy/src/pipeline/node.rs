@@ -137,19 +137,25 @@ impl Node {
     }
 }
 
-/// The labels of a node: what the host says of itself, and what the cluster manager says of it.
+/// The labels of a node: what the host says of itself, and what the cluster manager says of it
+/// unless that is told already (an empty `labels` tells that there is nothing to show).
 fn labels(host: &Host, subject: Option<&Subject>) -> Labels {
     let own = match subject {
         Some(Subject::Node { labels }) => labels.clone(),
         _ => Labels::default(),
     };
-    let known = own.iter().filter(|(name, value)| *name != tag::HOSTNAME || *value != host.name);
+    let says_more = |name: &str, value: &str| {
+        !value.is_empty() && (name != tag::HOSTNAME || *value != host.name)
+    };
+    let known = own.iter().filter(|(name, value)| says_more(name, value));
     let mut pairs: Vec<(&str, &str)> = known.collect();
-    if own.get(tag::HOST_ID).is_none() && host.id != host.name {
-        pairs.push((tag::HOST_ID, &host.id));
+    if own.get(tag::HOST_ID).is_none() {
+        let other = (host.id != host.name).then_some(&*host.id);
+        pairs.extend(host.labels.get(tag::HOST_ID).or(other).map(|id| (tag::HOST_ID, id)));
     }
-    let joined = host.labels.joined(",");
-    if !joined.is_empty() {
+    let shown = host.labels.iter().filter(|(name, _)| *name != tag::HOST_ID);
+    let joined = shown.collect::<Labels>().joined(",");
+    if own.get(tag::LABELS).is_none() && !joined.is_empty() {
         pairs.push((tag::LABELS, &joined));
     }
     pairs.into_iter().collect()

@@ -126,8 +126,9 @@ pub(super) fn sources_of(host: &Host, sources: &Arc<[Arc<dyn Source>]>) -> Arc<[
         return Arc::new([Arc::clone(source)]);
     }
     let open: Vec<_> = sources.iter().filter(|source| source.own_host().is_none()).collect();
-    let wanted =
-        |source: &&Arc<dyn Source>| host.endpoints.iter().any(|it| it.kind == source.kind());
+    let wanted = |source: &&Arc<dyn Source>| {
+        host.endpoints.iter().any(|it| it.kind == source.endpoint_kind())
+    };
     let matching: Vec<_> = open.iter().copied().filter(wanted).collect();
     let chosen = if matching.is_empty() { open } else { matching };
     if chosen.len() == sources.len() {

@@ -8,13 +8,15 @@ use heapster_shared::{
 };
 
 use super::ask::{Failure, sources_of};
-use crate::{pipeline::HostPipeline, source::Source};
+use crate::{enrich::HostMemory, pipeline::HostPipeline, source::Source};
 
 /// A host, and what is remembered of it.
 pub(super) struct Slot {
     pub(super) host: Arc<Host>,
     /// Those that poll this host, in order.
     pub(super) sources: Arc<[Arc<dyn Source>]>,
+    /// What the enrichment remembers of it.
+    pub(super) known: HostMemory,
     pub(super) pipeline: HostPipeline,
     pub(super) state: Option<HostState>,
     pub(super) busy: bool,
@@ -27,6 +29,7 @@ impl Slot {
         Self {
             host: Arc::new(host.clone()),
             sources: sources_of(host, sources),
+            known: HostMemory::default(),
             pipeline: HostPipeline::default(),
             state: None,
             busy: false,

@@ -27,8 +27,12 @@ fn build(options: &[&str]) -> Result<Buddy, String> {
 #[test]
 fn wrong_options_are_refused_with_a_sentence() {
     for (options, expected) in [
-        (&["--source", "nope"][..], "unknown source `nope`; the known ones are cadvisor, cgroup"),
+        (
+            &["--source", "nope"][..],
+            "unknown source `nope`; the known ones are cadvisor, cgroup, kubelet-cadvisor, resource, summary",
+        ),
         (&["--discovery", "nope"], "unknown discovery `nope`; the known ones are"),
+        (&["--events", "nope"], "unknown observer of events `nope`; the known ones are kubernetes"),
         (&["--cluster", "a b"], "letters, digits"),
         (&["--spool-bytes", "1KiB"], "at least 1MiB"),
         (&["--host-timeout", "0"], "longer than 0"),
@@ -41,7 +45,8 @@ fn wrong_options_are_refused_with_a_sentence() {
     }
 }
 
-/// With nothing given this machine is polled, with a discovery its hosts are, by cAdvisor.
+/// With nothing given this machine is polled, with a discovery its hosts are: by their kubelets where
+/// they are nodes of Kubernetes, else by cAdvisor.
 #[test]
 fn sources_follow_from_what_is_given() {
     let alone = build(&[]).unwrap();
@@ -50,6 +55,15 @@ fn sources_follow_from_what_is_given() {
     assert_eq!(alone.cluster(), "default");
     let found = build(&["--discovery", "static:?hosts=a=10.0.0.1"]).unwrap();
     assert_eq!(found.summary(), "watching the hosts of static with cadvisor");
+    let kubernetes = ["--discovery", "kubernetes:http://127.0.0.1:1"];
+    let nodes = build(&kubernetes).unwrap();
+    assert!(nodes.summary().ends_with("with summary"), "{}", nodes.summary());
+    let both = build(&[&kubernetes[..], &["--discovery", "static:?hosts=a=10.0.0.1"]].concat());
+    let both = both.unwrap().summary();
+    assert!(both.ends_with("with cadvisor, then summary"), "{both}");
+    let observing = build(&["--discovery", "static:?hosts=a=10.0.0.1", "--events", "kubernetes"]);
+    let summary = observing.unwrap().summary();
+    assert_eq!(summary, "watching the hosts of static with cadvisor, the events of kubernetes");
     let named = build(&["--source", "cadvisor:http://10.0.0.1:8080"]).unwrap();
     assert_eq!(named.survey(), "watching 10.0.0.1 with cadvisor");
 }

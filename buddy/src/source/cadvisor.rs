@@ -17,7 +17,6 @@ mod hosts;
 mod known;
 mod map;
 mod quick;
-mod time;
 mod values;
 
 #[cfg(test)]
@@ -34,11 +33,13 @@ use serde::Deserialize;
 use self::{
     api::{Answers, Api},
     facts::Facts,
-    hosts::{HostMemory, Hosts},
+    hosts::HostMemory,
 };
 use super::{
     Kind, Layouts, PollError, Readings, Source,
     fetch::{FetchError, FetchOptions, Fetcher, TlsOptions, Verification},
+    hosts::Hosts,
+    location,
 };
 
 /// The entry in the table of sources.
@@ -56,6 +57,7 @@ pub(super) const KIND: Kind = Kind {
 
 const DEFAULT_PORT: u16 = 8080;
 const DEFAULT_SCHEME: &str = "http";
+const EXAMPLE: &str = "http://127.0.0.1:8080";
 
 /// The options. What a discovered host says of its own endpoint comes before `port` and `scheme`.
 #[derive(Deserialize, Debug)]
@@ -65,7 +67,7 @@ struct Options {
     /// loopback address, else the host of the URL.
     name: Option<String>,
     /// Port of discovered hosts. Default: 8080; the cAdvisor within an old kubelet has 4194.
-    #[serde(default, deserialize_with = "port")]
+    #[serde(default, deserialize_with = "location::port")]
     port: Option<u16>,
     /// `http` or `https`, for discovered hosts. Default: `http`.
     scheme: Option<String>,
@@ -78,19 +80,12 @@ const fn default_max_body_size() -> ByteSize {
     ByteSize::mib(64)
 }
 
-fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let port = text.parse().ok().filter(|port| *port > 0);
-    let wrong = || format!("`port` is `{text}`: write 1 to 65535");
-    port.map(Some).ok_or_else(|| serde::de::Error::custom(wrong()))
-}
-
 struct Cadvisor {
     own_host: Option<Host>,
     port: u16,
     scheme: String,
     fetcher: Fetcher,
-    hosts: Hosts,
+    hosts: Hosts<HostMemory>,
     layouts: Layouts,
 }
 
@@ -109,7 +104,10 @@ fn build(mut spec: Spec) -> Result<Box<dyn Source>, SpecError> {
             let what = "`port` and `scheme` are for discovered hosts; write them into the address";
             return Err(wrong(what.into()));
         }
-        location => Some(own_host(location, options.name.as_deref()).map_err(wrong)?),
+        address => {
+            let name = options.name.as_deref();
+            Some(location::own_host(KIND.name, address, name, EXAMPLE).map_err(wrong)?)
+        }
     };
     let scheme = options.scheme.unwrap_or_else(|| DEFAULT_SCHEME.to_owned());
     if !["http", "https"].contains(&scheme.as_str()) {
@@ -132,38 +130,6 @@ fn fetcher(max_body_size: ByteSize, tls: &TlsOptions) -> Result<Fetcher, String>
     Fetcher::new(FetchOptions::new(max_body_size).with(tls)?)
 }
 
-/// The host that an address such as `http://127.0.0.1:8080` names.
-fn own_host(location: &str, name: Option<&str>) -> Result<Host, String> {
-    let no_address = "write an address such as http://127.0.0.1:8080";
-    let url = url::Url::parse(location).map_err(|error| format!("{error}; {no_address}"))?;
-    let (Some(address), Some(port), "http" | "https") =
-        (url.host_str(), url.port_or_known_default(), url.scheme())
-    else {
-        return Err(no_address.to_owned());
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("a user and password in the address are not supported".to_owned());
-    }
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    let loopback = address == "localhost"
-        || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    let name = match name {
-        Some(name) if !name.is_empty() => name.to_owned(),
-        _ if loopback => rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        _ => address.to_owned(),
-    };
-    let mut host = Host::named(&name);
-    host.addresses = vec![address.into()];
-    host.endpoints = vec![Endpoint {
-        kind: KIND.name.into(),
-        scheme: url.scheme().into(),
-        port,
-        path: url.path().trim_end_matches('/').into(),
-        ..Endpoint::default()
-    }];
-    Ok(host)
-}
-
 impl Cadvisor {
     /// `scheme://address:port/path` of a host at one of its addresses, as it says itself or by the
     /// options.
@@ -174,10 +140,7 @@ impl Cadvisor {
         let scheme =
             if endpoint.scheme.is_empty() { &self.scheme } else { endpoint.scheme.as_str() };
         let port = if endpoint.port == 0 { self.port } else { endpoint.port };
-        let (open, close) = if address.contains(':') { ("[", "]") } else { ("", "") };
-        let path = endpoint.path.trim_end_matches('/');
-        let slash = if path.is_empty() || path.starts_with('/') { "" } else { "/" };
-        format!("{scheme}://{open}{address}{close}:{port}{slash}{path}")
+        location::base_url(scheme, address, port, &endpoint.path)
     }
 
     /// Polls the host at the address that worked last, or the next one that does; the error is that

@@ -1,7 +1,16 @@
 //! Decoding of JSON answers, with errors that say where.
 
+mod scan;
+mod text;
+mod time;
+
 use serde::Deserialize;
 
+pub(super) use self::{
+    scan::Scan,
+    text::{Entries, Text},
+    time::Timestamp,
+};
 use super::fetch::FetchError;
 
 /// Longer paths are cut in the middle of nowhere; names of control groups can be very long.

@@ -26,6 +26,9 @@ pub use shapes::Shapes;
 pub struct Readings {
     readings: Vec<Reading>,
     cells: Vec<Cell>,
+    /// CPU rates that the host gave by itself, in billionths of a core, sorted by the index of the
+    /// reading.
+    given_cpu_rates: Vec<(u32, u64)>,
 }
 
 /// What one poll says of one thing.
@@ -40,6 +43,10 @@ pub struct Reading {
     pub time_ms: i64,
     /// Its counters count from here; 0 when not known.
     pub start_time_ms: i64,
+    /// The CPU in use as the host itself works it out, in nanocores, over a time that it does not
+    /// tell. Rows never have it: their rates follow from the counter. It is there for whoever has
+    /// to answer after the first poll, when there is no other sample to compare with.
+    pub given_cpu_nanocores: Option<u64>,
     first_cell: u32,
 }
 
@@ -67,9 +74,32 @@ impl Readings {
         readings
     }
 
+    /// No readings yet, with room for these and some more.
+    pub(crate) fn with_room_beyond(&self, readings: usize, cells: usize) -> Self {
+        Self::with_room(self.readings.len() + readings, self.cells.len() + cells)
+    }
+
     /// No readings yet, with room for some.
     fn with_room(readings: usize, cells: usize) -> Self {
-        Self { readings: Vec::with_capacity(readings), cells: Vec::with_capacity(cells) }
+        let (readings, cells) = (Vec::with_capacity(readings), Vec::with_capacity(cells));
+        Self { readings, cells, given_cpu_rates: Vec::new() }
+    }
+
+    /// Notes the CPU rate, in billionths of a core, that the host itself gave of what was added last
+    /// (`usageNanoCores`). No row has it: rates follow from counters. It is for those who want a rate
+    /// after the first sample of a counter already.
+    pub fn note_given_cpu_rate(&mut self, nanocores: u64) {
+        if let Some(last) = self.readings.len().checked_sub(1) {
+            self.given_cpu_rates.push((last as u32, nanocores));
+        }
+    }
+
+    /// The CPU rate, in billionths of a core, that the host itself gave of the reading at this place.
+    #[must_use]
+    pub fn given_cpu_rate(&self, index: usize) -> Option<u64> {
+        let rates = &self.given_cpu_rates;
+        let place = rates.binary_search_by_key(&index, |(index, _)| *index as usize).ok()?;
+        Some(rates[place].1)
     }
 
     /// Each reading by itself.
@@ -133,7 +163,22 @@ impl Readings {
         assert_eq!(cells.len(), layout.measured().len(), "cells of a reading");
         let first_cell = self.cells.len() as u32;
         self.cells.extend_from_slice(cells);
-        self.readings.push(Reading { subject, layout, time_ms, start_time_ms, first_cell });
+        let given_cpu_nanocores = None;
+        self.readings.push(Reading {
+            subject,
+            layout,
+            time_ms,
+            start_time_ms,
+            given_cpu_nanocores,
+            first_cell,
+        });
+    }
+
+    /// Adds to the newest reading what the host says of its CPU in use.
+    fn give_cpu_nanocores(&mut self, nanocores: Option<u64>) {
+        if let Some(reading) = self.readings.last_mut() {
+            reading.given_cpu_nanocores = nanocores;
+        }
     }
 }
 

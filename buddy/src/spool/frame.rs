@@ -7,8 +7,10 @@ use bytes::Bytes;
 pub struct LogFrame {
     /// Its number; 0 for definitions.
     pub sequence: u64,
-    /// The tick of its rows; 0 for definitions.
+    /// The tick of its rows, or the time of its events; 0 for definitions.
     pub tick_unix_ms: i64,
+    /// Whether it has events, which get a part of the log only.
+    pub is_events: bool,
     /// The frame as it is sent.
     pub bytes: Bytes,
 }
@@ -18,6 +20,11 @@ impl LogFrame {
     #[must_use]
     pub fn size(&self) -> usize {
         self.bytes.len() + size_of::<Self>() + size_of::<Fate>()
+    }
+
+    /// The same for a frame with events; nothing for any other.
+    pub(super) fn event_bytes(&self) -> usize {
+        if self.is_events { self.size() } else { 0 }
     }
 }
 

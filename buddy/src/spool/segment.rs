@@ -34,6 +34,8 @@ pub struct Segment {
     /// Of the frames that are kept and no definitions.
     data_bytes: usize,
     unsettled: usize,
+    /// Of the frames with events that are not settled.
+    event_bytes: usize,
     /// So many frames from the first on are settled: answers mostly come in order.
     settled_prefix: usize,
     closed: bool,
@@ -66,6 +68,7 @@ impl Segment {
             definition_bytes: 0,
             data_bytes: 0,
             unsettled: 0,
+            event_bytes: 0,
             settled_prefix: 0,
             closed: false,
             retry_at: None,
@@ -82,6 +85,7 @@ impl Segment {
         } else {
             self.data_bytes += frame.size();
             self.unsettled += 1;
+            self.event_bytes += frame.event_bytes();
             self.fates.push(Fate::Waiting);
         }
         self.frames.push(frame);
@@ -134,6 +138,7 @@ impl Segment {
             }
             if fate == Fate::Settled {
                 self.unsettled -= 1;
+                self.event_bytes -= frame.event_bytes();
             }
             *known = fate;
         }
@@ -226,6 +231,12 @@ impl Segment {
     #[must_use]
     pub const fn unsettled(&self) -> usize {
         self.unsettled
+    }
+
+    /// Bytes of its frames with events that are not settled.
+    #[must_use]
+    pub const fn event_bytes(&self) -> usize {
+        self.event_bytes
     }
 
     /// Whether a frame was not answered yet.

@@ -8,7 +8,7 @@ use super::{Fate, LogFrame, SegmentId, Spool};
 
 fn frame(sequence: u64, bytes: usize) -> LogFrame {
     let tick_unix_ms = i64::try_from(sequence).unwrap() * 15_000;
-    LogFrame { sequence, tick_unix_ms, bytes: Bytes::from(vec![0; bytes]) }
+    LogFrame { sequence, tick_unix_ms, is_events: false, bytes: Bytes::from(vec![0; bytes]) }
 }
 
 fn spool(most_bytes: usize) -> Spool {
@@ -60,6 +60,30 @@ fn the_oldest_segment_is_dropped_when_the_bound_is_passed() {
     assert_eq!(spool.state().bytes, 0);
     assert_eq!(spool.state().dropped_frames, 5);
     assert!(spool.open().is_none());
+}
+
+/// Events that wait have a quarter of the log, rows the rest; what is settled gives its room back,
+/// and so does what is dropped.
+#[test]
+fn events_have_their_part() {
+    let mut spool = spool(10_000);
+    let events = |sequence| LogFrame { is_events: true, ..frame(sequence, 500) };
+    let mut sequence = 0;
+    while spool.takes_events() {
+        sequence += 1;
+        spool.append(events(sequence));
+    }
+    assert!((2_500..3_200).contains(&spool.state().bytes), "{}", spool.state().bytes);
+    assert!(spool.append(frame(sequence + 1, 5_000)));
+    assert_eq!((spool.state().dropped_frames, spool.takes_events()), (0, false));
+    spool.settle(None, 2..=2, Fate::Retry);
+    spool.settle(None, 1..=1, Fate::Settled);
+    assert!(spool.takes_events(), "one of them is settled");
+    spool.append(events(sequence + 2));
+    assert!(!spool.takes_events());
+    spool.begin();
+    spool.append(frame(sequence + 3, 3_000));
+    assert!(spool.state().dropped_frames > 0 && spool.takes_events(), "the segment is gone");
 }
 
 /// What was refused for now waits, and is sent again as a whole.

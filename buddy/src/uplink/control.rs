@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming, codec::CompressionEncoding, transport::Channel};
 
 use super::{
-    Identity, Lost, SessionEnd, UplinkPorts, convert, inventory::Inventory, journal::Journal,
+    Identity, Lost, ObserverPort, SessionEnd, UplinkPorts, convert, inventory::Inventory,
+    journal::Journal,
 };
 
 /// The master is to answer Hello within this time.
@@ -31,6 +32,7 @@ pub(super) struct Control {
     outgoing: mpsc::Sender<FromBuddy>,
     incoming: Streaming<ToBuddy>,
     inventory: Inventory,
+    observer: ObserverPort,
     /// Chunks of an assignment that is not whole yet.
     assigned: Vec<v1::Host>,
 }
@@ -47,13 +49,14 @@ impl Control {
         channel: Channel,
         compressed: bool,
         identity: &Identity,
+        observer: ObserverPort,
     ) -> Result<Greeting, Status> {
         let mut client = HeapsterClient::new(channel).accept_compressed(CompressionEncoding::Zstd);
         if compressed {
             client = client.send_compressed(CompressionEncoding::Zstd);
         }
         let (outgoing, requests) = mpsc::channel(QUEUED);
-        let hello = from_buddy::Kind::Hello(hello(identity));
+        let hello = from_buddy::Kind::Hello(hello(identity, &observer));
         let sent = outgoing.send(FromBuddy { kind: Some(hello) }).await;
         sent.map_err(|_| Status::internal("the stream ended before it began"))?;
         let greeted = async {
@@ -67,7 +70,8 @@ impl Control {
         match first.and_then(|message| message.kind) {
             Some(to_buddy::Kind::Welcome(welcome)) => {
                 let inventory = Inventory::default();
-                let control = Self { outgoing, incoming, inventory, assigned: Vec::new() };
+                let assigned = Vec::new();
+                let control = Self { outgoing, incoming, inventory, observer, assigned };
                 Ok(Greeting::Welcome(Box::new(control), welcome))
             }
             Some(to_buddy::Kind::Refusal(refusal)) => Ok(Greeting::Refusal(refusal)),
@@ -124,6 +128,7 @@ impl Control {
                     self.send_health(ports).await?;
                 }
                 Ok(()) = ports.states.changed() => self.send_health(ports).await?,
+                health = self.observer.next() => self.send(health).await?,
             }
         }
     }
@@ -244,14 +249,18 @@ pub(super) fn refused(refusal: Refusal) -> SessionEnd {
     SessionEnd::Lost(Lost { reason, retry_after, redirect: refusal.redirect })
 }
 
-fn hello(identity: &Identity) -> Hello {
+fn hello(identity: &Identity, observer: &ObserverPort) -> Hello {
+    let mut roles = vec![Role::Discovers.into(), Role::Polls.into()];
+    if observer.observes() {
+        roles.push(Role::ObservesEvents.into());
+    }
     Hello {
         versions: vec![heapster_proto::VERSION],
         buddy_id: identity.buddy_id.clone(),
         instance_id: identity.instance_id.to_string(),
         cluster: identity.cluster.to_string(),
         manager: identity.manager.clone(),
-        roles: vec![Role::Discovers.into(), Role::Polls.into()],
+        roles,
         capabilities: Vec::new(),
         software: SOFTWARE.to_owned(),
         labels: std::collections::HashMap::new(),

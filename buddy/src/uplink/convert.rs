@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use heapster_proto::v1;
 use heapster_shared::{
     entity::Labels,
+    event::ObserverState,
     host::{DiscoveryState, Endpoint, Host, HostState},
 };
 
@@ -50,6 +51,19 @@ pub(super) fn discovery_state(state: &DiscoveryState) -> v1::DiscoveryState {
         error: state.error.clone(),
         hosts: u32::try_from(state.hosts).unwrap_or(u32::MAX),
         listed_unix_ms: u64::try_from(state.listed_unix_ms).unwrap_or(0),
+    }
+}
+
+pub(super) fn observer_state(state: &ObserverState) -> v1::ObserverState {
+    v1::ObserverState {
+        name: state.name.clone(),
+        ok: state.ok,
+        error: state.error.clone(),
+        observed: state.observed,
+        deduplicated: state.deduplicated,
+        sent: state.sent,
+        dropped: state.dropped,
+        heard_unix_ms: u64::try_from(state.heard_unix_ms).unwrap_or(0),
     }
 }
 

@@ -7,6 +7,7 @@
 mod checkpoint;
 mod define;
 mod entities;
+mod events;
 mod limits;
 mod rows;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use heapster_shared::{
 };
 
 use entities::{Entities, Newest};
+pub(super) use events::event_batches;
 pub use limits::WriteLimits;
 use rows::{NewestRows, RowsOfForm};
 use wire::BlockEncoder;

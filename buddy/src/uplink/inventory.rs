@@ -69,7 +69,7 @@ impl Inventory {
         let changed: Vec<HostState> = states.iter().filter(is_new).cloned().collect();
         let messages = changed.chunks(CHUNK).map(|chunk| {
             let hosts = chunk.iter().map(convert::host_state).collect();
-            Kind::Health(Health { hosts, discoveries: Vec::new() })
+            Kind::Health(Health { hosts, ..Health::default() })
         });
         let messages = messages.collect();
         let states = states.iter().map(|state| (state.host_id.to_string(), state.clone()));
@@ -84,7 +84,7 @@ impl Inventory {
         }
         self.discoveries = states.to_vec();
         let discoveries = states.iter().map(convert::discovery_state).collect();
-        Some(Kind::Health(Health { hosts: Vec::new(), discoveries }))
+        Some(Kind::Health(Health { discoveries, ..Health::default() }))
     }
 }
 

@@ -20,7 +20,7 @@ use std::{
 
 use bytes::Bytes;
 use heapster_proto::v1::{self, Delivery, Frame, frame::Kind, open::Purpose};
-use heapster_shared::backoff::Backoff;
+use heapster_shared::{backoff::Backoff, event::Event};
 use prost::Message;
 use tokio::{sync::watch, time::Instant};
 
@@ -113,6 +113,13 @@ impl Journal {
     pub fn write(&self, polled: &Polled) {
         self.lock().write(polled);
         self.changed.send_replace(());
+    }
+
+    /// Appends events, as far as there is room for them; says how many were.
+    pub fn write_events(&self, events: &[Event]) -> usize {
+        let written = self.lock().write_events(events);
+        self.changed.send_replace(());
+        written
     }
 
     /// Begins what the live stream of a new session sends.

@@ -7,6 +7,7 @@ mod discovery;
 mod events;
 mod library;
 mod login;
+mod one_node;
 mod watches;
 
 use std::time::Duration;

@@ -24,6 +24,11 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
             options.extend(read("buddy/src/discovery/kubernetes.rs", "Options"));
             options
         }
+        ("events", "kubernetes") => {
+            let mut options = read("buddy/src/kubernetes/connect.rs", "Options");
+            options.extend(read("buddy/src/events.rs", "Options"));
+            options
+        }
         ("discovery", "static") => read("buddy/src/discovery/static_file.rs", "Options"),
         _ => panic!("say here where the options of the {flag} `{kind}` are"),
     }

@@ -6,6 +6,7 @@
 mod bad_hosts;
 mod buddy_away;
 mod clusters;
+mod events;
 mod grpc;
 mod hosts_file;
 mod influxdb;

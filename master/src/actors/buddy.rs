@@ -5,7 +5,12 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
+use heapster_shared::event::ObserverState;
+
 use crate::status::BuddyStatus;
+
+/// Observers of one buddy that are remembered.
+const MAX_OBSERVERS: usize = 16;
 
 /// Who a buddy says it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,6 +82,7 @@ pub struct BuddyRecord {
     pub rejected_frames: AtomicU64,
     pub spool_bytes: AtomicU64,
     pub dropped_frames: AtomicU64,
+    observers: Mutex<Vec<ObserverState>>,
     last_error: Mutex<String>,
 }
 
@@ -97,6 +103,7 @@ impl BuddyRecord {
             rejected_frames: AtomicU64::default(),
             spool_bytes: AtomicU64::default(),
             dropped_frames: AtomicU64::default(),
+            observers: Mutex::default(),
             last_error: Mutex::default(),
         }
     }
@@ -112,6 +119,18 @@ impl BuddyRecord {
         self.clock_offset_ms.store(pulse.unix_ms.saturating_sub(now_ms), Relaxed);
         self.spool_bytes.store(pulse.spool_bytes, Relaxed);
         self.dropped_frames.store(pulse.dropped_frames, Relaxed);
+    }
+
+    /// Notes how observing events goes; what is not named stays as it was.
+    pub fn observes(&self, states: Vec<ObserverState>) {
+        let mut known = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+        for state in states {
+            match known.iter().position(|known| known.name == state.name) {
+                Some(place) => known[place] = state,
+                None if known.len() < MAX_OBSERVERS => known.push(state),
+                None => {}
+            }
+        }
     }
 
     /// Notes what went wrong.
@@ -142,6 +161,7 @@ impl BuddyRecord {
             rejected_frames: self.rejected_frames.load(Relaxed),
             spool_bytes: self.spool_bytes.load(Relaxed),
             dropped_frames: self.dropped_frames.load(Relaxed),
+            observers: self.observers.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             last_error,
         }
     }

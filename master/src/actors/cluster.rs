@@ -111,6 +111,7 @@ struct Counts {
     rows: u64,
     samples: u64,
     rejected_rows: u64,
+    events: u64,
 }
 
 impl Cluster {
@@ -302,7 +303,7 @@ impl Handler<SubmitRows> for Cluster {
             return true;
         }
         self.count(&rows);
-        self.aggregator.add(rows.tick, &rows.blocks, now_ms);
+        self.aggregator.add(rows.tick, &submit.buddy_id, &rows.blocks, now_ms);
         if !submit.follows {
             self.aggregator.miss(rows.tick, now_ms);
         }
@@ -314,6 +315,9 @@ impl Handler<SubmitEvents> for Cluster {
     type Result = bool;
 
     fn handle(&mut self, submit: SubmitEvents, _: &mut Self::Context) -> bool {
+        let count = u64::try_from(submit.events.len()).unwrap_or(u64::MAX);
+        self.counts.events = self.counts.events.saturating_add(count);
+        self.counts.used_ms = unix_ms();
         let cluster = Arc::clone(&self.config.name);
         let events = Arc::new(EventBatch { cluster, events: submit.events });
         self.config.router.route(Payload::Events(events), submit.ticket, submit.required_only)

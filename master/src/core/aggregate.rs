@@ -4,8 +4,9 @@
 //! where it has no pods at all. What is summed are the metrics that the schema lists for those
 //! levels. A round closes when every polling buddy has ended it, or at its deadline; rows that come
 //! later are not for this module any more. A round of which rows are known to be missing, because
-//! another master had them, has no sums: they would show a dip that never was. Only the newest row
-//! of an entity counts in a round, so a batch that is delivered twice is counted once.
+//! another master had them or a buddy that sent some did not come to the end of it, has no sums:
+//! they would show a dip that never was. Only the newest row of an entity counts in a round, so a
+//! batch that is delivered twice is counted once.
 
 mod round;
 
@@ -81,9 +82,10 @@ impl Aggregator {
         }
     }
 
-    /// Counts the rows of pods and nodes, unless their round is closed.
-    pub fn add(&mut self, tick: Tick, blocks: &[Block], now_ms: i64) {
+    /// Counts the rows of pods and nodes that a buddy sent, unless their round is closed.
+    pub fn add(&mut self, tick: Tick, buddy: &str, blocks: &[Block], now_ms: i64) {
         let Some(round) = self.round(tick, now_ms) else { return };
+        round.sent_by(buddy);
         let counts = |level| matches!(level, Level::Pod | Level::Node);
         for block in blocks {
             let mut columns = None;
@@ -163,7 +165,7 @@ impl Aggregator {
     }
 
     fn sums(&self, round: &Round, tick: Tick, entities: &mut Entities) -> Option<RowBatch> {
-        if round.misses_rows {
+        if round.is_incomplete() {
             return None;
         }
         let sums = round.sums(SUMMED.len());

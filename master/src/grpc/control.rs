@@ -213,6 +213,8 @@ impl Stream {
             Some(from_buddy::Kind::Health(health)) => {
                 let hosts = convert::host_states(health.hosts);
                 let discoveries = convert::discovery_states(health.discoveries);
+                let observers = convert::observer_states(health.observers);
+                self.joined.record.observes(observers);
                 let buddy_id = self.buddy_id.clone();
                 let health = UpdateHealth { buddy_id, hosts, discoveries };
                 self.cluster.ask(health).await.map_err(|_| going_away())?;

@@ -3,7 +3,7 @@
 use compact_str::CompactString;
 use heapster_proto::v1;
 use heapster_shared::{
-    event::Event,
+    event::{Event, ObserverState},
     host::{DiscoveryState, Endpoint, Host, HostState},
 };
 
@@ -15,6 +15,8 @@ use crate::{
 
 /// Addresses and endpoints of one host.
 const MAX_PLACES: usize = 64;
+/// Observers of one message that are read.
+const MAX_OBSERVERS: usize = 16;
 /// Longest text that is kept of an error or an event; the rest is cut.
 const MAX_TEXT_BYTES: usize = 4096;
 /// Longest name of a cluster.
@@ -169,6 +171,20 @@ pub(super) fn pulse(heartbeat: &v1::Heartbeat) -> Pulse {
         spool_bytes: heartbeat.spool_bytes,
         dropped_frames: heartbeat.dropped_frames,
     }
+}
+
+pub(super) fn observer_states(states: Vec<v1::ObserverState>) -> Vec<ObserverState> {
+    let state = |state: v1::ObserverState| ObserverState {
+        name: cut(state.name),
+        ok: state.ok,
+        error: cut(state.error),
+        observed: state.observed,
+        deduplicated: state.deduplicated,
+        sent: state.sent,
+        dropped: state.dropped,
+        heard_unix_ms: time(state.heard_unix_ms),
+    };
+    states.into_iter().take(MAX_OBSERVERS).map(state).collect()
 }
 
 pub(super) fn events(events: v1::Events, limits: &ReaderLimits) -> Result<Vec<Event>, DecodeError> {

@@ -258,7 +258,9 @@ impl Segment {
                 entry.refused = rows.refused;
                 entry.reason = rows.reason;
                 let blocks = rows.blocks;
-                let submit = SubmitRows { tick, blocks, refused, follows, required_only, ticket };
+                let buddy_id = self.record.identity.buddy_id.clone();
+                let submit =
+                    SubmitRows { buddy_id, tick, blocks, refused, follows, required_only, ticket };
                 self.cluster.ask(submit).await
             }
             Content::Events(events) => {

@@ -65,6 +65,7 @@ mod tests {
             rows: 0,
             samples: 0,
             rejected_rows: 0,
+            events: 0,
             hosts: Vec::new(),
             discoveries: Vec::new(),
         }

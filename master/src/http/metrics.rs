@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use actix_web::{HttpResponse, web};
-use heapster_shared::tick;
+use heapster_shared::{event::ObserverState, tick};
 
 use super::{
     AppState,
@@ -87,6 +87,7 @@ const CLUSTERS: &[Column<ClusterStatus>] = &[
     ("heapster_cluster_rejected_rows_total", Kind::Counter, "Rows refused.", |it| {
         it.rejected_rows as f64
     }),
+    ("heapster_cluster_events_total", Kind::Counter, "Events that came.", |it| it.events as f64),
     (
         "heapster_cluster_round_timestamp_seconds",
         Kind::Gauge,
@@ -180,6 +181,47 @@ const BUDDIES: &[Column<BuddyStatus>] = &[
 fn write_buddies(out: &mut Exposition, buddies: &[BuddyStatus]) {
     write_columns(out, BUDDIES, buddies, |it| {
         vec![("cluster", it.cluster.clone()), ("buddy", it.id.clone())]
+    });
+    write_observers(out, buddies);
+}
+
+/// What observes events, with its buddy.
+type Observing<'a> = (&'a BuddyStatus, &'a ObserverState);
+
+fn write_observers(out: &mut Exposition, buddies: &[BuddyStatus]) {
+    let observers = buddies
+        .iter()
+        .flat_map(|buddy| buddy.observers.iter().map(move |observer| (buddy, observer)));
+    let observers: Vec<Observing<'_>> = observers.collect();
+    let columns: &[Column<Observing<'_>>] = &[
+        ("heapster_events_ok", Kind::Gauge, "Whether events can be observed.", |it| {
+            f64::from(u8::from(it.1.ok))
+        }),
+        ("heapster_events_observed_total", Kind::Counter, "Events that were told of.", |it| {
+            it.1.observed as f64
+        }),
+        (
+            "heapster_events_deduplicated_total",
+            Kind::Counter,
+            "Events that were told of before, and left out.",
+            |it| it.1.deduplicated as f64,
+        ),
+        ("heapster_events_sent_total", Kind::Counter, "Events on their way or here.", |it| {
+            it.1.sent as f64
+        }),
+        (
+            "heapster_events_dropped_total",
+            Kind::Counter,
+            "Events left out because they were too many.",
+            |it| it.1.dropped as f64,
+        ),
+    ];
+    write_columns(out, columns, &observers, |it| {
+        vec![
+            ("cluster", it.0.cluster.clone()),
+            ("buddy", it.0.id.clone()),
+            ("observer", it.1.name.clone()),
+        ]
     });
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use actix_web::{HttpResponse, web};
-use heapster_shared::tick;
+use heapster_shared::{event::ObserverState, tick};
 
 use super::{
     AppState,
@@ -87,6 +87,12 @@ impl Findings {
                     "cluster {}: discovery {}: {}",
                     cluster.name, discovery.name, discovery.error
                 ));
+            }
+        }
+        for buddy in &self.buddies {
+            for observer in buddy.observers.iter().filter(|observer| !observer.ok) {
+                let (cluster, name) = (&buddy.cluster, &observer.name);
+                problems.push(format!("cluster {cluster}: events of {name}: {}", observer.error));
             }
         }
         for buddy in self.buddies.iter().filter(|buddy| !buddy.connected) {
@@ -179,7 +185,23 @@ impl Findings {
                 count(usize::try_from(buddy.dropped_frames).unwrap_or(usize::MAX), "frame"),
                 after_colon(&buddy.last_error),
             );
+            buddy.observers.iter().for_each(|observer| self.write_observer(text, observer));
         }
+    }
+
+    fn write_observer(&self, text: &mut String, observer: &ObserverState) {
+        let _ = writeln!(
+            text,
+            "    events of {}: {}, {} observed, {} deduplicated, {} sent, {} dropped, last heard {}{}",
+            observer.name,
+            if observer.ok { "ok" } else { "FAILED" },
+            thousands(observer.observed),
+            thousands(observer.deduplicated),
+            thousands(observer.sent),
+            thousands(observer.dropped),
+            ago(self.now_ms, observer.heard_unix_ms),
+            after_colon(&observer.error),
+        );
     }
 
     fn write_sinks(&self, text: &mut String) {

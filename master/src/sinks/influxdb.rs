@@ -1,6 +1,8 @@
 //! `influxdb:URL?OPTIONS`: writes samples as line protocol, to InfluxDB 1.x by `/write` and to
 //! 2.x and 3.x, with `bucket`, by `/api/v2/write`; and to whatever else speaks either.
 //!
+//! Events go to `log/events`, or with fields to `events`, as those of the ancestor did.
+//!
 //! A sample keeps its own time, so that a rate fits the interval it was taken over. Series and time
 //! are the same whenever a row is written again, which therefore leaves no duplicates.
 
@@ -31,7 +33,7 @@ use self::{
     plan::Schema,
 };
 use super::{Kind, Sink, SinkError, Written};
-use crate::delivery::Payload;
+use crate::delivery::{EventBatch, Payload};
 
 pub(super) const KIND: Kind = Kind {
     name: "influxdb",
@@ -48,6 +50,7 @@ struct InfluxdbSink {
     client: Client,
     encoder: Arc<Mutex<Encoder>>,
     gzip: bool,
+    takes_events: bool,
 }
 
 fn build(spec: Spec) -> Result<Box<dyn Sink>, SpecError> {
@@ -61,7 +64,8 @@ fn build(spec: Spec) -> Result<Box<dyn Sink>, SpecError> {
     };
     let encoder = Encoder::new(schema, options.cluster_name, options.body_bytes.bytes());
     let encoder = Arc::new(Mutex::new(encoder));
-    Ok(Box::new(InfluxdbSink { client, encoder, gzip: options.gzip }))
+    let (gzip, takes_events) = (options.gzip, options.events);
+    Ok(Box::new(InfluxdbSink { client, encoder, gzip, takes_events }))
 }
 
 #[async_trait]
@@ -79,19 +83,26 @@ impl Sink for InfluxdbSink {
         }
         tally.finish()
     }
+
+    fn takes_events(&self) -> bool {
+        self.takes_events
+    }
 }
 
 impl InfluxdbSink {
     async fn encode(&self, payloads: &[Payload]) -> Result<Encoded, SinkError> {
         let batches: Vec<Arc<RowBatch>> = payloads.iter().filter_map(rows).collect();
-        if batches.is_empty() {
+        let events: Vec<Arc<EventBatch>> = payloads.iter().filter_map(events).collect();
+        if batches.is_empty() && events.is_empty() {
             return Ok(Encoded::default());
         }
         let encoder = Arc::clone(&self.encoder);
         apart(move || {
             // A panic in here leaves at worst an entry of a cache unmade.
             let mut encoder = encoder.lock().unwrap_or_else(PoisonError::into_inner);
-            encoder.encode(batches.iter().map(Arc::as_ref))
+            let mut encoded = encoder.encode(batches.iter().map(Arc::as_ref));
+            encoded.bodies.extend(encoder.encode_events(events.iter().map(Arc::as_ref)));
+            encoded
         })
         .await
     }
@@ -103,7 +114,7 @@ impl InfluxdbSink {
             let packed = part.clone();
             let gzip = self.gzip;
             let packed = apart(move || packed.packed(gzip)).await?;
-            let answer = self.client.write(packed, gzip).await?;
+            let answer = self.client.write(packed, part.precision(), gzip).await?;
             let samples = part.samples();
             match answer.verdict(&self.client.target) {
                 Verdict::Taken => tally.delivered += samples,
@@ -137,6 +148,13 @@ fn rows(payload: &Payload) -> Option<Arc<RowBatch>> {
     match payload {
         Payload::Rows(batch) => Some(Arc::clone(batch)),
         Payload::Events(_) | Payload::RoundEnd { .. } => None,
+    }
+}
+
+fn events(payload: &Payload) -> Option<Arc<EventBatch>> {
+    match payload {
+        Payload::Events(batch) => Some(Arc::clone(batch)),
+        Payload::Rows(_) | Payload::RoundEnd { .. } => None,
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) const KIND: Kind = Kind {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    /// `text`: a block a batch, for people; `json`: a line a row or event. Default `text`.
+    /// `text`: a block a batch of rows and a line an event, for people; `json`: a line a row or
+    /// event. Default `text`.
     #[serde(default)]
     format: Format,
 }

@@ -16,6 +16,7 @@ use heapster_master::{
 };
 use heapster_shared::{
     entity::{Definition, Entity, EntityTable, Labels, Level},
+    event::ObserverState,
     host::{DiscoveryState, Host, HostState},
     row::{Block, Cell, RowBatch, RowHead},
     schema::{Field, Layout, ValueType, table},
@@ -86,6 +87,7 @@ pub(crate) fn troubled_parts(now_ms: i64) -> Parts {
         rows: 12,
         samples: 120,
         rejected_rows: 1,
+        events: 9,
         hosts: vec![
             host("node-a", Some(state(true, ""))),
             host("node-b", Some(state(false, "connection refused"))),
@@ -136,6 +138,16 @@ fn buddy(now_ms: i64) -> BuddyStatus {
         rejected_frames: 0,
         spool_bytes: 0,
         dropped_frames: 0,
+        observers: vec![ObserverState {
+            name: "kubernetes".into(),
+            ok: false,
+            error: "the API server says 403: events is forbidden".into(),
+            observed: 20,
+            deduplicated: 4,
+            sent: 9,
+            dropped: 7,
+            heard_unix_ms: now_ms,
+        }],
         last_error: String::new(),
     }
 }

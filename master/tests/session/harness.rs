@@ -82,6 +82,16 @@ impl Recorder {
         rows.collect()
     }
 
+    /// The uids of the events that came, in order.
+    pub fn events(&self) -> Vec<String> {
+        let payloads = self.payloads.lock().unwrap();
+        let events = payloads.iter().filter_map(|payload| match payload {
+            Payload::Events(batch) => Some(&batch.events),
+            _ => None,
+        });
+        events.flatten().map(|event| event.uid.clone()).collect()
+    }
+
     /// Every sample that came, as `TICK LEVEL/NAME METRIC VALUE`.
     pub fn samples(&self) -> Vec<String> {
         let mut samples = Vec::new();

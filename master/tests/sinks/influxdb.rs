@@ -1,8 +1,9 @@
 //! The influxdb sink and a real InfluxDB 1.6: what is written is what is read back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use heapster_master::delivery::{Outcome, Payload};
+use heapster_master::delivery::{EventBatch, Outcome, Payload};
+use heapster_shared::event::Event;
 use heapster_testkit::{
     peer::{Influxdb, InfluxdbOptions},
     real_peer,
@@ -10,7 +11,8 @@ use heapster_testkit::{
 use serde_json::{Number, Value};
 
 use crate::support::{
-    SampleKey, drain, entities, expected, offer, rows, samples, settled, start, status, until,
+    START_MS, SampleKey, drain, entities, expected, offer, rows, samples, settled, start, status,
+    until,
 };
 
 const FAST: &str = "required=true&flush_interval=1ms&retry_first=20ms&retry_longest=200ms";
@@ -99,6 +101,80 @@ async fn fields_have_the_ancestors_types() {
     assert_eq!(types["filesystem/usage"], "integer");
     assert_eq!(types["network/rx_rate"], "float");
     assert_eq!(types["uptime"], "integer");
+}
+
+/// Events of one pod and second, told twice, and one whose text is hard to write.
+fn events() -> Payload {
+    let event = |uid: &str, reason: &str, message: &str| Event {
+        uid: uid.into(),
+        last_unix_ms: START_MS,
+        count: 2,
+        kind: "Normal".into(),
+        reason: reason.into(),
+        message: message.into(),
+        object_kind: "Pod".into(),
+        object_namespace: "default".into(),
+        object_name: "web-1".into(),
+        host: "node-a".into(),
+        ..Event::default()
+    };
+    let events = vec![
+        event("u1", "Pulled", "pulled"),
+        event("u2", "Created", "created"),
+        event("u3", "Created", "C:\\ says \"größe\", a=b\\"),
+    ];
+    Payload::Events(Arc::new(EventBatch { cluster: "lab".into(), events }))
+}
+
+/// The rows of a query, each with its tags' values as the query names them.
+async fn select(influxdb: &Influxdb, statement: &str) -> Vec<Vec<Value>> {
+    let answer = influxdb.query("k8s", statement).await.unwrap();
+    let rows = answer["results"][0]["series"][0]["values"].as_array().cloned().unwrap_or_default();
+    rows.iter().map(|row| row.as_array().unwrap()[1..].to_vec()).collect()
+}
+
+/// In both shapes each event is a point of its own, the same one when it is written again, beside
+/// rows of the same write; where events are not wanted none is.
+#[actix::test]
+async fn events_are_read_back() {
+    let influxdb = real_peer!(Influxdb::start());
+    let shapes = [
+        ("withfields=false", "SELECT value, pod_name, hostname FROM \"log/events\""),
+        ("withfields=true", "SELECT message, reason, count, event_uid, kind FROM events"),
+        ("events=false&withfields=true", "SELECT message FROM events"),
+    ];
+    for (options, statement) in shapes {
+        influxdb.query("", "DROP DATABASE k8s").await.unwrap();
+        let sink = start(&format!("influxdb:{}?{options}&{FAST}", influxdb.url()));
+        for payload in [rows(&entities(), 0), events(), events()] {
+            assert_eq!(settled(offer(&sink, payload).await).await, Outcome::Delivered);
+        }
+        let mut found = select(&influxdb, statement).await;
+        found.sort_by_key(|row| row[0].to_string());
+        if options.starts_with("events=false") {
+            assert_eq!(found, Vec::<Vec<Value>>::new());
+            continue;
+        }
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(!select(&influxdb, "SELECT * FROM /.*emory.*/").await.is_empty());
+        let Payload::Events(wanted) = events() else { unreachable!() };
+        for event in &wanted.events {
+            let is_it = |row: &&Vec<Value>| {
+                let message = row[0].as_str().unwrap();
+                let value: Value = serde_json::from_str(message).unwrap_or_default();
+                message == event.message || value["message"] == event.message.as_str()
+            };
+            let row = found.iter().find(is_it).unwrap_or_else(|| panic!("{event:?}: {found:?}"));
+            match options {
+                "withfields=false" => assert_eq!(row[1..], ["web-1", "node-a"]),
+                _ => {
+                    let reason = event.reason.as_str();
+                    let (count, uid) = (Value::from(2), event.uid.as_str());
+                    assert_eq!(row[1..], [reason.into(), count, uid.into(), "Pod".into()]);
+                }
+            }
+        }
+    }
 }
 
 async fn default_policy(influxdb: &Influxdb, db: &str) -> (String, String) {

@@ -492,6 +492,39 @@ pub static METRICS: &[MetricDef] = &[
         rate_of: None,
         description: "How often the container was restarted; for a pod the sum over its containers.",
     },
+    MetricDef {
+        id: CPU_PERIODS,
+        name: "cpu/periods",
+        kind: Kind::Cumulative,
+        value_type: ValueType::Int64,
+        unit: Unit::Count,
+        levels: &[PodContainer, SysContainer],
+        labels: FieldLabels::None,
+        rate_of: None,
+        description: "Periods of the CPU quota that have passed; only where there is a quota.",
+    },
+    MetricDef {
+        id: CPU_THROTTLED_PERIODS,
+        name: "cpu/throttled_periods",
+        kind: Kind::Cumulative,
+        value_type: ValueType::Int64,
+        unit: Unit::Count,
+        levels: &[PodContainer, SysContainer],
+        labels: FieldLabels::None,
+        rate_of: None,
+        description: "Periods of the CPU quota in which it was used up.",
+    },
+    MetricDef {
+        id: CPU_THROTTLED_TIME,
+        name: "cpu/throttled_time",
+        kind: Kind::Cumulative,
+        value_type: ValueType::Int64,
+        unit: Unit::Nanoseconds,
+        levels: &[PodContainer, SysContainer],
+        labels: FieldLabels::None,
+        rate_of: None,
+        description: "Time in which the CPU quota was used up and threads had to wait, added up over all cores.",
+    },
 ];
 
 /// `uptime`.
@@ -582,6 +615,12 @@ pub const ACCELERATOR_MEMORY_USED: MetricId = MetricId(42);
 pub const ACCELERATOR_DUTY_CYCLE: MetricId = MetricId(43);
 /// `restart_count`.
 pub const RESTART_COUNT: MetricId = MetricId(44);
+/// `cpu/periods`.
+pub const CPU_PERIODS: MetricId = MetricId(45);
+/// `cpu/throttled_periods`.
+pub const CPU_THROTTLED_PERIODS: MetricId = MetricId(46);
+/// `cpu/throttled_time`.
+pub const CPU_THROTTLED_TIME: MetricId = MetricId(47);
 
 /// The metric with this number.
 #[must_use]

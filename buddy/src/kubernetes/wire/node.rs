@@ -18,6 +18,7 @@ pub(in crate::kubernetes) struct NodeObject {
 impl Object for NodeObject {
     const PATH: &'static str = "/api/v1/nodes";
     const RESOURCE: &'static str = "nodes";
+    const NODE_FIELD: Option<&'static str> = Some("metadata.name");
 
     fn metadata(&self) -> &Metadata {
         &self.metadata

@@ -22,6 +22,7 @@ pub(in crate::kubernetes) struct PodObject {
 impl Object for PodObject {
     const PATH: &'static str = "/api/v1/pods";
     const RESOURCE: &'static str = "pods";
+    const NODE_FIELD: Option<&'static str> = Some("spec.nodeName");
 
     fn metadata(&self) -> &Metadata {
         &self.metadata

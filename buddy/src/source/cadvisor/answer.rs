@@ -5,9 +5,10 @@ mod text;
 
 use serde::Deserialize;
 
-pub(super) use text::{Entries, Filesystems, Newest, Text};
+pub(super) use text::{Filesystems, Newest};
 
-use super::time::Timestamp;
+use crate::source::json::Timestamp;
+pub(super) use crate::source::json::{Entries, Text};
 
 /// What v2.1 says of a container.
 #[derive(Deserialize)]

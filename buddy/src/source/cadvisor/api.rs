@@ -16,7 +16,7 @@ use super::{
 use crate::source::{
     Layouts, Readings, Recorder, Shapes,
     fetch::{Body, FetchError, Fetcher},
-    json::decode,
+    json::{Timestamp, decode},
 };
 
 /// A version of the API.
@@ -110,7 +110,7 @@ async fn root_start(fetcher: &Fetcher, base: &str) -> Result<i64, FetchError> {
     let specs: Entries<'_, Spec<'_>> = decode(&url, &body)?;
     let root = specs.0.iter().find(|(path, _)| **path == *MACHINE);
     let created = root.and_then(|(_, spec)| spec.creation_time);
-    Ok(created.and_then(super::time::Timestamp::known).unwrap_or(0))
+    Ok(created.and_then(Timestamp::known).unwrap_or(0))
 }
 
 impl Answers {

@@ -1,25 +1,17 @@
 //! What is remembered of each host from poll to poll.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use compact_str::CompactString;
-use heapster_shared::{Map, schema::table};
+use heapster_shared::schema::table;
 
 use super::{api::Api, facts::Facts, known::Known as OfContainer};
-use crate::source::{Readings, Shapes};
+use crate::source::{Readings, Shapes, hosts::lock};
 
 /// Facts are asked for again after this time, and a better version of the API is looked for.
 const FACTS_LIFE: Duration = Duration::from_secs(600);
-/// A host that was not polled for this long is forgotten.
-const HOST_LIFE: Duration = Duration::from_secs(3600);
-
-/// All hosts that are polled.
-#[derive(Default)]
-pub(super) struct Hosts(Mutex<Map<CompactString, (Arc<HostMemory>, Instant)>>);
-
 /// One host. Its polls do not overlap, so nobody waits for its locks.
 #[derive(Default)]
 pub(super) struct HostMemory {
@@ -33,27 +25,6 @@ struct Known {
     facts: Option<(Arc<Facts>, Instant)>,
     machine_cpu_ns: i64,
     address: usize,
-}
-
-/// What a panic leaves behind is of use: a poll that breaks off is told from a whole one.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Hosts {
-    /// The memory of the host with this id.
-    pub(super) fn of(&self, id: &CompactString) -> Arc<HostMemory> {
-        let now = Instant::now();
-        let mut hosts = lock(&self.0);
-        if let Some((memory, polled)) = hosts.get_mut(id) {
-            *polled = now;
-            return Arc::clone(memory);
-        }
-        hosts.retain(|_, (_, polled)| now.duration_since(*polled) < HOST_LIFE);
-        let memory = Arc::<HostMemory>::default();
-        hosts.insert(id.clone(), (Arc::clone(&memory), now));
-        memory
-    }
 }
 
 impl HostMemory {

@@ -10,10 +10,8 @@ use heapster_shared::{
     schema::{CustomMetric, Kind, ValueType},
 };
 
-use super::{
-    answer::{CustomSpec, Spec},
-    time::Timestamp,
-};
+use super::answer::{CustomSpec, Spec};
+use crate::source::json::Timestamp;
 
 /// "No limit" is this or more: the greatest number of whole pages, or of all.
 const NO_LIMIT: u64 = 1 << 62;

@@ -6,7 +6,6 @@
 //! the general decoder, which takes whatever is refused here, and says what is wrong with it; the
 //! two never differ in what they read.
 
-mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -14,15 +13,14 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use self::scan::Scan;
 use super::{
     answer::{
         Cpu, CpuUsage, Disk, DiskIo, DiskStats, Faults, Filesystem, Filesystems, Interface, Memory,
         Network, Newest, Sectors, Spec, Stats, Text,
     },
     map::{Container, MACHINE, Mapper},
-    time::Timestamp,
 };
+use crate::source::json::{Scan, Timestamp};
 
 /// The samples of `machinestats`; `None` for what the general decoder is to look at.
 pub(super) fn machine_stats(text: &str) -> Option<Newest<'_>> {

@@ -13,12 +13,10 @@ use super::{
     facts::Facts,
     known::{Known, cell},
 };
-use crate::source::Recorder;
+use crate::source::{Recorder, interfaces};
 
 /// A disk's sector as the kernel counts, whatever the disk says.
 const SECTOR_BYTES: u64 = 512;
-/// Interfaces that carry what another one of the machine carries too.
-const INNER_INTERFACES: [&str; 7] = ["veth", "docker", "br-", "cni", "cali", "flannel", "virbr"];
 
 /// Records the fields of one reading.
 pub(super) struct Values<'v, 's> {
@@ -269,12 +267,7 @@ fn traffic(network: &Network<'_>) -> [Option<u64>; 4] {
     if all.is_empty() {
         return [network.rx_bytes, network.tx_bytes, network.rx_errors, network.tx_errors];
     }
-    let inner =
-        |one: &Interface<'_>| INNER_INTERFACES.iter().any(|prefix| one.name.starts_with(prefix));
-    let mut counted: Vec<&Interface<'_>> = all.iter().filter(|one| *one.name != *"lo").collect();
-    if counted.iter().any(|one| !inner(one)) {
-        counted.retain(|one| !inner(one));
-    }
+    let counted = interfaces::counted(all, |one| &one.name);
     let sum = |count: fn(&Interface<'_>) -> Option<u64>| {
         counted.iter().filter_map(|one| count(one)).reduce(u64::saturating_add)
     };

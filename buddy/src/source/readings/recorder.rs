@@ -37,6 +37,8 @@ pub struct Recorder<'s, N = ()> {
     settled: bool,
     /// The fields so far, where they are no longer those of the layout before.
     fields: Option<Vec<Field>>,
+    /// See [`Reading::given_cpu_nanocores`](super::Reading::given_cpu_nanocores).
+    given_cpu_nanocores: Option<u64>,
 }
 
 /// What is remembered of a thing before it is read.
@@ -71,6 +73,7 @@ impl<'s, N: Clone> Recorder<'s, N> {
             seen: 0,
             settled,
             fields: None,
+            given_cpu_nanocores: None,
         }
     }
 
@@ -197,6 +200,7 @@ impl<'s, N: Clone> Recorder<'s, N> {
         self.seen += 1;
         self.cells.clear();
         self.fields = None;
+        self.given_cpu_nanocores = None;
         Some(shape.note.clone())
     }
 
@@ -225,6 +229,12 @@ impl<'s, N: Clone> Recorder<'s, N> {
         self.record(cell, |known| known == field, || field.clone());
     }
 
+    /// What the host itself says of its CPU in use: see
+    /// [`Reading::given_cpu_nanocores`](super::Reading::given_cpu_nanocores).
+    pub fn give_cpu_nanocores(&mut self, nanocores: Option<u64>) {
+        self.given_cpu_nanocores = nanocores;
+    }
+
     /// Ends the reading. One without any field is a reading too.
     pub fn end(&mut self, time_ms: i64, start_time_ms: i64) {
         let Some(shape) = self.shapes.shapes.get_mut(self.place) else { return };
@@ -240,6 +250,13 @@ impl<'s, N: Clone> Recorder<'s, N> {
         shape.layout = Some(Arc::clone(&layout));
         let subject = Arc::clone(&shape.subject);
         self.readings.push(subject, layout, (time_ms, start_time_ms), &self.cells);
+        self.readings.give_cpu_nanocores(self.given_cpu_nanocores);
+    }
+
+    /// Notes the CPU rate, in billionths of a core, that the host itself gave of the thing that was
+    /// ended last; see [`Readings::note_given_cpu_rate`].
+    pub fn note_given_cpu_rate(&mut self, nanocores: u64) {
+        self.readings.note_given_cpu_rate(nanocores);
     }
 
     /// The readings. What was not read this time is forgotten.

@@ -221,6 +221,6 @@ fn labels(labels: &Labels, limits: &WriteLimits) -> HashMap<String, String> {
 }
 
 /// The text up to so many bytes, at a boundary of characters.
-fn cut(text: &str, most_bytes: usize) -> &str {
+pub(super) fn cut(text: &str, most_bytes: usize) -> &str {
     &text[..text.floor_char_boundary(most_bytes)]
 }

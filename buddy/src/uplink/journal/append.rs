@@ -1,13 +1,13 @@
-//! Writing to the tail: what was polled becomes frames of the open segment.
+//! Writing to the tail: what was polled or observed becomes frames of the open segment.
 
 use heapster_proto::v1::{self, frame::Kind};
-use heapster_shared::row::RowBatch;
+use heapster_shared::{event::Event, row::RowBatch};
 
 use super::State;
 use crate::{
     poller::{Polled, RoundEnd},
     spool::LogFrame,
-    uplink::encode::Encoded,
+    uplink::encode::{Encoded, event_batches},
 };
 
 impl State {
@@ -16,20 +16,43 @@ impl State {
             Polled::Rows(batch) => self.writer.has_room_for(batch),
             Polled::RoundEnd(_) => true,
         };
-        let is_full = self.writer.is_full() || !has_room;
-        if self.spool.open().is_none() || is_full || self.spool.is_rotation_due() {
-            self.begin();
-        }
+        self.make_ready(has_room);
         match polled {
             Polled::Rows(batch) => self.write_rows(batch),
             Polled::RoundEnd(end) => self.end_round(*end),
         }
     }
 
+    /// Begins a segment where there is none, or where a new one is better.
+    fn make_ready(&mut self, has_room: bool) {
+        let is_full = self.writer.is_full() || !has_room;
+        if self.spool.open().is_none() || is_full || self.spool.is_rotation_due() {
+            self.begin();
+        }
+    }
+
+    /// Appends events, as far as there is room for them; says how many were.
+    pub(super) fn write_events(&mut self, events: &[Event]) -> usize {
+        let mut written = 0;
+        for batch in event_batches(events, &self.limits) {
+            if !self.spool.takes_events() {
+                break;
+            }
+            self.make_ready(true);
+            written += batch.events.len();
+            let newest = batch.events.iter().map(|event| event.last_unix_ms).max();
+            let time_ms = newest.and_then(|newest| i64::try_from(newest).ok()).unwrap_or(0);
+            self.last_sequence += 1;
+            let frame = Encoded::new(self.last_sequence, Kind::Events(batch));
+            self.append(LogFrame { is_events: true, ..log_frame(frame, time_ms) });
+        }
+        written
+    }
+
     fn write_rows(&mut self, batch: &RowBatch) {
         let left_out = self.writer.left_out();
         for frame in self.writer.rows(batch, &mut self.last_sequence) {
-            self.append(frame, batch.tick.0);
+            self.append(log_frame(frame, batch.tick.0));
         }
         let rows = self.writer.left_out() - left_out;
         // Once a segment: it is likely so at each tick.
@@ -43,10 +66,11 @@ impl State {
 
     fn end_round(&mut self, end: RoundEnd) {
         if let Some(ended) = self.writer.end_unused() {
-            self.append(ended, end.tick.0);
+            self.append(log_frame(ended, end.tick.0));
         }
         self.last_sequence += 1;
-        self.append(Encoded::new(self.last_sequence, round_end(end)), end.tick.0);
+        let ended = Encoded::new(self.last_sequence, round_end(end));
+        self.append(log_frame(ended, end.tick.0));
         self.set_checkpoint(end.tick.0);
     }
 
@@ -63,18 +87,18 @@ impl State {
         self.spool.set_checkpoint(frames.collect());
     }
 
-    fn append(&mut self, frame: Encoded, tick_unix_ms: i64) {
+    fn append(&mut self, frame: LogFrame) {
         let is_numbered = frame.sequence > 0;
         // Refused only where the segment was dropped whole, because the spool is too small for it:
         // then this frame, which goes with the same segment, is lost too.
-        if !self.spool.append(log_frame(frame, tick_unix_ms)) && is_numbered {
+        if !self.spool.append(frame) && is_numbered {
             self.spool.count_dropped();
         }
     }
 }
 
 fn log_frame(frame: Encoded, tick_unix_ms: i64) -> LogFrame {
-    LogFrame { sequence: frame.sequence, tick_unix_ms, bytes: frame.bytes }
+    LogFrame { sequence: frame.sequence, tick_unix_ms, is_events: false, bytes: frame.bytes }
 }
 
 fn round_end(end: RoundEnd) -> Kind {

@@ -69,10 +69,13 @@ fn decode(records: &[Bytes]) -> Result<(v1::Open, Vec<LogFrame>), String> {
         let tick = match &decoded.kind {
             Some(Kind::Batch(batch)) => batch.tick_unix_ms,
             Some(Kind::RoundEnd(end)) => end.tick_unix_ms,
+            Some(Kind::Events(events)) => events.events.last().map_or(0, |last| last.last_unix_ms),
             _ => 0,
         };
         let tick_unix_ms = i64::try_from(tick).unwrap_or(0);
-        log.push(LogFrame { sequence: decoded.sequence, tick_unix_ms, bytes: bytes.clone() });
+        let is_events = matches!(decoded.kind, Some(Kind::Events(_)));
+        let (sequence, bytes) = (decoded.sequence, bytes.clone());
+        log.push(LogFrame { sequence, tick_unix_ms, is_events, bytes });
     }
     Ok((open, log))
 }

@@ -113,6 +113,8 @@ pub struct Resolved {
 #[derive(Debug, Message)]
 #[rtype(result = "bool")]
 pub struct SubmitRows {
+    /// The buddy.
+    pub buddy_id: String,
     /// The tick that they were taken for.
     pub tick: Tick,
     /// The rows.

@@ -23,6 +23,7 @@ impl Cluster {
             rows: self.counts.rows,
             samples: self.counts.samples,
             rejected_rows: self.counts.rejected_rows,
+            events: self.counts.events,
             hosts: self.inventory.hosts(),
             discoveries: self.inventory.discoveries(),
         }

@@ -29,6 +29,7 @@ pub(super) struct Round {
     pub(super) deadline_ms: i64,
     pub(super) ended: BTreeSet<String>,
     pub(super) misses_rows: bool,
+    senders: BTreeSet<String>,
     namespaces: Vec<Namespace>,
     places: Map<CompactString, u32>,
     parts: Vec<Part>,
@@ -69,7 +70,20 @@ impl Round {
         self.values.clear();
         self.rows.clear();
         self.ended.clear();
+        self.senders.clear();
         Self { deadline_ms, misses_rows: false, ..self }
+    }
+
+    /// Notes that a buddy sent rows.
+    pub(super) fn sent_by(&mut self, buddy: &str) {
+        if !self.senders.contains(buddy) {
+            self.senders.insert(buddy.to_owned());
+        }
+    }
+
+    /// Whether rows may be missing: some are known to be, or a buddy has not come to its end.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.misses_rows || !self.senders.is_subset(&self.ended)
     }
 
     /// Counts a row of a pod or a node; the newest of an entity counts.

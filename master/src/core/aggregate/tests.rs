@@ -52,7 +52,11 @@ impl Bench {
     }
 
     fn add(&mut self, tick: Tick, blocks: &[Block]) {
-        self.aggregator.add(tick, blocks, TICK.0 + 1000);
+        self.add_of("x", tick, blocks);
+    }
+
+    fn add_of(&mut self, buddy: &str, tick: Tick, blocks: &[Block]) {
+        self.aggregator.add(tick, buddy, blocks, TICK.0 + 1000);
     }
 
     fn close(&mut self, now_ms: i64) -> Vec<ClosedRound> {
@@ -116,7 +120,7 @@ fn a_cluster_without_pods_sums_its_nodes() {
 /// Where the master was started again within a round, the one before had some of its rows.
 #[test]
 fn a_round_that_misses_rows_has_no_sums() {
-    let mut bench = Bench::new(&["b"]);
+    let mut bench = Bench::new(&["x"]);
     for (index, misses) in [(0, true), (1, false)] {
         let tick = Tick(TICK.0 + index * 15_000);
         let pod = bench.row(Level::Pod, "shop", "web", 1, None);
@@ -124,9 +128,35 @@ fn a_round_that_misses_rows_has_no_sums() {
         if misses {
             bench.aggregator.miss(tick, TICK.0 + 1000);
         }
-        bench.aggregator.end(tick, "b", TICK.0 + 1000);
+        bench.aggregator.end(tick, "x", TICK.0 + 1000);
         let closed = bench.close(TICK.0 + 1000);
         assert_eq!((closed.len(), closed[0].sums.is_none()), (1, misses));
+    }
+}
+
+/// A buddy whose rows of a round did not all come in time, be it slow or gone, leaves no dip in the
+/// sums; one that sent none for it, or has ended it, does not stand in their way.
+#[test]
+fn a_round_that_a_sender_did_not_end_has_no_sums() {
+    let mut bench = Bench::new(&["x", "y"]);
+    for (index, senders, ended, is_whole) in [
+        (0, &["x", "y"][..], &["x"][..], false),
+        (1, &["x", "y"], &[], false),
+        (2, &["x"], &["x"], true),
+        (3, &["x", "gone"], &["x", "y"], false),
+        (4, &["x", "y"], &["x", "y"], true),
+    ] {
+        let tick = Tick(TICK.0 + index * 15_000);
+        for sender in senders {
+            let pod = bench.row(Level::Pod, "shop", sender, 1, None);
+            bench.add_of(sender, tick, &[pod]);
+        }
+        for buddy in ended {
+            bench.aggregator.end(tick, buddy, TICK.0 + 1000);
+        }
+        let closed = bench.close(TICK.0 + 1_000_000);
+        assert_eq!(closed.len(), 1, "the round of {senders:?} is over all the same");
+        assert_eq!(closed[0].sums.is_some(), is_whole, "{senders:?} sent, {ended:?} ended");
     }
 }
 

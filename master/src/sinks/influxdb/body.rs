@@ -5,9 +5,28 @@ use std::{io::Write, ops::Range, sync::Arc};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
+/// The unit of the times of lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Precision {
+    #[default]
+    Milliseconds,
+    Nanoseconds,
+}
+
+impl Precision {
+    /// As a request names it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Milliseconds => "ms",
+            Self::Nanoseconds => "ns",
+        }
+    }
+}
+
 /// Whole lines, and where each ends.
 #[derive(Debug, Default)]
 pub(super) struct Body {
+    pub(super) precision: Precision,
     pub(super) text: Vec<u8>,
     pub(super) lines: Vec<LineEnd>,
 }
@@ -24,7 +43,8 @@ pub(super) struct LineEnd {
 impl Body {
     /// An empty body that can take this many bytes, and a long line more, without moving.
     pub(super) fn with_room(bytes: usize) -> Self {
-        Self { text: Vec::with_capacity(bytes + 4096), lines: Vec::new() }
+        let text = Vec::with_capacity(bytes + 4096);
+        Self { text, ..Self::default() }
     }
 }
 
@@ -47,6 +67,11 @@ impl Part {
         let start = self.lines.start.checked_sub(1).map_or(0, |line| self.body.lines[line].offset);
         let end = self.lines.end.checked_sub(1).map_or(0, |line| self.body.lines[line].offset);
         &self.body.text[start..end]
+    }
+
+    /// The unit of its times.
+    pub(super) fn precision(&self) -> Precision {
+        self.body.precision
     }
 
     /// Number of lines.

@@ -16,6 +16,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::{
     answer::Answer,
+    body::Precision,
     options::{Credentials, Store, Target},
 };
 use crate::sinks::SinkError;
@@ -45,7 +46,12 @@ impl Client {
     }
 
     /// Writes lines that are packed already.
-    pub(super) async fn write(&self, lines: Bytes, gzip: bool) -> Result<Answer, SinkError> {
+    pub(super) async fn write(
+        &self,
+        lines: Bytes,
+        precision: Precision,
+        gzip: bool,
+    ) -> Result<Answer, SinkError> {
         let request = match &self.target.store {
             Store::Database(name) => {
                 self.request(Method::POST, "/write").query(&[("db", name.as_str())])
@@ -57,7 +63,7 @@ impl Client {
                 if org.is_empty() { request } else { request.query(&[("org", org)]) }
             }
         };
-        let request = request.query(&[("precision", "ms")]);
+        let request = request.query(&[("precision", precision.name())]);
         let request = request.header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
         let request = if gzip { request.header(header::CONTENT_ENCODING, "gzip") } else { request };
         let (answer, _) = self.send(request.body(lines)).await?;

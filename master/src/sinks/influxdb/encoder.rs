@@ -1,6 +1,8 @@
 //! Rows as lines. Tags are written once for each entity and names once for each layout; a sample
 //! then costs a few copies and one number.
 
+mod events;
+
 use std::sync::Arc;
 
 use heapster_shared::{

@@ -37,6 +37,9 @@ pub(super) struct Options {
     /// Leave counters out. Default `false`.
     #[serde(deserialize_with = "units::flag")]
     pub(super) disable_counter_metrics: bool,
+    /// Write events too. Default `true`.
+    #[serde(deserialize_with = "units::flag")]
+    pub(super) events: bool,
     /// Compress what is sent. Default `true`.
     #[serde(deserialize_with = "units::flag")]
     pub(super) gzip: bool,
@@ -62,6 +65,7 @@ impl Default for Options {
             withfields: false,
             cluster_name: None,
             disable_counter_metrics: false,
+            events: true,
             gzip: true,
             body_bytes: ByteSize::mib(4),
             org: String::new(),

@@ -14,31 +14,30 @@ use serde_json::{Map, Value, json};
 
 use crate::delivery::Payload;
 
-/// Appends a block of text; says how many samples or events it has.
+/// Appends rows as a block of text, and a line for each event; says how many samples or events
+/// there are.
 pub(super) fn text(payload: &Payload, out: &mut String) -> u64 {
-    // Writing to a String cannot fail.
-    let _ = match payload {
-        Payload::Rows(batch) => writeln!(
-            out,
-            "{} {}: {} rows, {} samples",
-            rfc3339(batch.tick.0),
-            batch.cluster,
-            batch.row_count(),
-            batch.sample_count()
-        ),
-        Payload::Events(batch) => {
-            writeln!(out, "{}: {} events", batch.cluster, batch.events.len())
-        }
-        Payload::RoundEnd { cluster, tick } => {
-            writeln!(out, "{} {cluster}: end of round", rfc3339(tick.0))
-        }
-    };
     match payload {
         Payload::Rows(batch) => {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                out,
+                "{} {}: {} rows, {} samples",
+                rfc3339(batch.tick.0),
+                batch.cluster,
+                batch.row_count(),
+                batch.sample_count()
+            );
             batch.blocks.iter().flat_map(|block| block.rows()).map(|row| row_text(&row, out)).sum()
         }
-        Payload::Events(batch) => batch.events.iter().map(|event| event_text(event, out)).sum(),
-        Payload::RoundEnd { .. } => 0,
+        Payload::Events(batch) => {
+            batch.events.iter().for_each(|event| event_text(&batch.cluster, event, out));
+            batch.events.len() as u64
+        }
+        Payload::RoundEnd { cluster, tick } => {
+            let _ = writeln!(out, "{} {cluster}: end of round", rfc3339(tick.0));
+            0
+        }
     }
 }
 
@@ -66,19 +65,23 @@ fn row_text(row: &Row<'_>, out: &mut String) -> u64 {
     samples
 }
 
-fn event_text(event: &Event, out: &mut String) -> u64 {
-    let _ = writeln!(
-        out,
-        "  {} {} {} {}/{} {} (x{})",
-        rfc3339(event.last_unix_ms),
-        plain(&event.kind),
-        plain(&event.reason),
-        plain(&event.object_namespace),
-        plain(&event.object_name),
-        plain(&event.message),
-        event.count
-    );
-    1
+fn event_text(cluster: &str, event: &Event, out: &mut String) {
+    let object = match event.object_namespace.as_str() {
+        "" => event.object_name.clone(),
+        namespace => format!("{namespace}/{}", event.object_name),
+    };
+    let time = rfc3339(event.last_unix_ms);
+    let _ = write!(out, "{time} {cluster}: event");
+    for text in [&event.kind, &event.reason, &event.object_kind, &object, &event.message] {
+        let _ = write!(out, " {}", plain(text));
+    }
+    let _ = write!(out, " count={}", event.count);
+    for (name, value) in [("component", &event.component), ("host", &event.host)] {
+        if !value.is_empty() {
+            let _ = write!(out, " {name}={}", plain(value));
+        }
+    }
+    out.push('\n');
 }
 
 /// Text from outside, quoted where it could be taken for something else.
@@ -169,6 +172,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::delivery::EventBatch;
 
     fn rows() -> Payload {
         let entity = EntityTable::default().intern(Definition {
@@ -215,9 +219,23 @@ mod tests {
     /// A message from a cluster cannot make a line that looks like another event.
     #[test]
     fn an_event_stays_on_its_line() {
-        let event = Event { message: "a\n  forged".into(), ..Event::default() };
+        let event = Event {
+            message: "a\n  forged".into(),
+            kind: "Warning".into(),
+            reason: "BackOff".into(),
+            object_kind: "Pod".into(),
+            object_namespace: "shop".into(),
+            object_name: "web-1".into(),
+            count: 3,
+            last_unix_ms: 1_795_345_201_000,
+            host: "node-a".into(),
+            ..Event::default()
+        };
+        let batch = EventBatch { cluster: "lab".into(), events: vec![event.clone(), event] };
         let mut out = String::new();
-        assert_eq!(event_text(&event, &mut out), 1);
-        assert_eq!(out.lines().count(), 1);
+        assert_eq!(text(&Payload::Events(Arc::new(batch)), &mut out), 2);
+        let line = "2026-11-22T11:00:01Z lab: event Warning BackOff Pod shop/web-1 \
+                    \"a\\n  forged\" count=3 host=node-a\n";
+        assert_eq!(out, line.repeat(2));
     }
 }

@@ -10,36 +10,36 @@ const SAFE_DIGITS: usize = 19;
 
 /// Where reading has come to.
 #[derive(Clone)]
-pub(super) struct Scan<'a> {
+pub(in crate::source) struct Scan<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Scan<'a> {
     /// At the beginning of a text.
-    pub(super) const fn new(text: &'a str) -> Self {
+    pub(in crate::source) const fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
     /// The rest of the text.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(in crate::source) fn rest(&self) -> &'a [u8] {
         &self.text.as_bytes()[self.at..]
     }
 
     /// Goes on behind so many bytes.
-    pub(super) fn advance(&mut self, bytes: usize) -> Option<()> {
+    pub(in crate::source) fn advance(&mut self, bytes: usize) -> Option<()> {
         self.at = self.at.checked_add(bytes).filter(|at| *at <= self.text.len())?;
         Some(())
     }
 
     /// Nothing but white space is left.
-    pub(super) fn end(&self) -> Option<()> {
+    pub(in crate::source) fn end(&self) -> Option<()> {
         let white = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
         self.rest().iter().all(white).then_some(())
     }
 
     /// The byte that comes next.
-    pub(super) fn peek(&self) -> Option<u8> {
+    pub(in crate::source) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
@@ -54,12 +54,12 @@ impl<'a> Scan<'a> {
     }
 
     /// These bytes.
-    pub(super) fn literal(&mut self, literal: &[u8]) -> Option<()> {
+    pub(in crate::source) fn literal(&mut self, literal: &[u8]) -> Option<()> {
         self.rest().starts_with(literal).then(|| self.at += literal.len())
     }
 
     /// A string without escapes.
-    pub(super) fn string(&mut self) -> Option<&'a str> {
+    pub(in crate::source) fn string(&mut self) -> Option<&'a str> {
         self.expect(b'"')?;
         let start = self.at;
         let end = self.rest().iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
@@ -69,7 +69,7 @@ impl<'a> Scan<'a> {
     }
 
     /// An unsigned integer without sign, fraction and exponent.
-    pub(super) fn number(&mut self) -> Option<u64> {
+    pub(in crate::source) fn number(&mut self) -> Option<u64> {
         let rest = self.rest();
         let mut value = 0_u64;
         let mut digits = 0;
@@ -90,7 +90,7 @@ impl<'a> Scan<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&mut self) -> Option<bool> {
+    pub(in crate::source) fn boolean(&mut self) -> Option<bool> {
         let value = self.peek()? == b't';
         self.literal(if value { b"true" } else { b"false" })?;
         Some(value)
@@ -98,7 +98,7 @@ impl<'a> Scan<'a> {
 
     /// An object; `member` is given each key and reads its value.
     #[inline]
-    pub(super) fn object(
+    pub(in crate::source) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &'a str) -> Option<()>,
     ) -> Option<()> {
@@ -120,7 +120,10 @@ impl<'a> Scan<'a> {
 
     /// A list; `item` reads each value.
     #[inline]
-    pub(super) fn list(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+    pub(in crate::source) fn list(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
         self.expect(b'[')?;
         if self.peek()? == b']' {
             return self.advance(1);
@@ -136,14 +139,14 @@ impl<'a> Scan<'a> {
     }
 
     /// Any value, as it is written.
-    pub(super) fn value(&mut self) -> Option<&'a str> {
+    pub(in crate::source) fn value(&mut self) -> Option<&'a str> {
         let start = self.at;
         self.skip()?;
         self.text.get(start..self.at)
     }
 
     /// Goes on behind any value.
-    pub(super) fn skip(&mut self) -> Option<()> {
+    pub(in crate::source) fn skip(&mut self) -> Option<()> {
         self.skip_within(MOST_DEPTH)
     }
 

@@ -6,16 +6,16 @@ use serde::{Deserialize, Deserializer, de};
 
 /// Milliseconds since 1970; negative for Go's zero time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
-pub(super) struct Timestamp(pub(super) i64);
+pub(in crate::source) struct Timestamp(pub(in crate::source) i64);
 
 impl Timestamp {
     /// The time that the text says, what is finer than milliseconds cut off.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::source) fn parse(text: &str) -> Option<Self> {
         parse(text.as_bytes()).map(Self)
     }
 
     /// A time that something really happened at; Go's zero time stands for "unknown".
-    pub(super) fn known(self) -> Option<i64> {
+    pub(in crate::source) fn known(self) -> Option<i64> {
         (self.0 > 0).then_some(self.0)
     }
 }

@@ -1,0 +1,115 @@
+//! Subjects with the labels that the cluster manager gives them.
+
+use compact_str::CompactString;
+use heapster_shared::{Set, entity::Labels, tag};
+
+use super::{LabelRules, facts::Facts};
+use crate::{
+    kubernetes::{ContainerSpec, NodeInfo, PodInfo},
+    source::{PodName, Subject},
+};
+
+/// Makes subjects. Labels that many have are there once: replicas on a thousand nodes have the same.
+#[derive(Debug, Default)]
+pub(super) struct Subjects {
+    rules: LabelRules,
+    shared: Set<Labels>,
+}
+
+/// A container as its source tells of it.
+pub(super) struct GivenContainer<'g> {
+    pub(super) name: &'g str,
+    pub(super) uid: &'g CompactString,
+    pub(super) labels: &'g Labels,
+}
+
+impl Subjects {
+    pub(super) fn new(rules: LabelRules) -> Self {
+        Self { rules, shared: Set::default() }
+    }
+
+    /// A pod as a whole: all that is known of it, for its containers too.
+    pub(super) fn pod(&mut self, given: &Labels, pod: &PodInfo, namespace_uid: &str) -> Subject {
+        let owner = pod.owner.as_deref();
+        let joined = self.rules.joined(pod.labels.iter());
+        let known = [
+            (tag::NAMESPACE_ID, namespace_uid),
+            (tag::OWNER_KIND, owner.map_or("", |owner| &owner.kind)),
+            (tag::OWNER_NAME, owner.map_or("", |owner| &owner.name)),
+            (tag::LABELS, &joined),
+        ];
+        let known = known.into_iter().filter(|(_, value)| !value.is_empty());
+        let stored = self.rules.stored(pod.labels.iter());
+        let labels = given.iter().chain(stored).chain(known).collect();
+        Subject::Pod { pod: name_of(pod), labels: share(&mut self.shared, labels) }
+    }
+
+    /// A container of a pod. Its pod's labels are its pod's only; its uid is the source's, for what
+    /// runs now is known to the host before anybody else.
+    pub(super) fn container(
+        &mut self,
+        given: &GivenContainer<'_>,
+        pod: &PodInfo,
+        spec: Option<&ContainerSpec>,
+    ) -> Subject {
+        let image = spec.map(|spec| (tag::CONTAINER_BASE_IMAGE, spec.image.as_str()));
+        let image = image.filter(|(_, image)| !image.is_empty());
+        // Told by the pod, which may know it better.
+        let own = given.labels.iter().filter(|(name, _)| *name != tag::POD_ID);
+        let labels = own.chain(image).collect();
+        Subject::PodContainer {
+            pod: name_of(pod),
+            name: given.name.into(),
+            uid: given.uid.clone(),
+            labels: share(&mut self.shared, labels),
+        }
+    }
+
+    /// The node: its labels in the cluster manager, and those that its discovery gave to the host.
+    pub(super) fn node(&mut self, given: &Labels, facts: &Facts<'_>) -> Subject {
+        let node = facts.node.as_deref();
+        let of_host = facts.host.labels.iter().filter(|(name, _)| *name != tag::HOST_ID);
+        let of_node = node.into_iter().flat_map(|node| node.labels.iter());
+        let all: Labels = of_host.chain(of_node).collect();
+        // Empty too: that says that there is nothing to show.
+        let joined = self.rules.joined(all.iter());
+        let host_id = given.get(tag::HOST_ID).or(facts.host.labels.get(tag::HOST_ID));
+        let host_id = node.and_then(provider_id).or(host_id).or(node.map(|node| &*node.uid));
+        let known = [
+            (tag::HOST_ID, host_id.unwrap_or_default()),
+            (tag::HOSTNAME, node.and_then(host_name).unwrap_or_default()),
+        ];
+        let known = known.into_iter().filter(|(_, value)| !value.is_empty());
+        let stored = self.rules.stored(all.iter());
+        let labels = given.iter().chain(stored).chain(known).chain([(tag::LABELS, &*joined)]);
+        Subject::Node { labels: labels.collect() }
+    }
+
+    /// Forgets labels that nobody has any more.
+    pub(super) fn prune(&mut self) {
+        self.shared.retain(|labels| labels.shared_by() > 1);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.shared.len()
+    }
+}
+
+/// The API server's uid, also for static pods, which the kubelet calls by another: all things of a
+/// pod are to have the same one.
+fn name_of(pod: &PodInfo) -> PodName {
+    PodName { namespace: (&*pod.namespace).into(), name: pod.name.clone(), uid: pod.uid.clone() }
+}
+
+fn provider_id(node: &NodeInfo) -> Option<&str> {
+    Some(&*node.provider_id).filter(|id| !id.is_empty())
+}
+
+fn host_name(node: &NodeInfo) -> Option<&str> {
+    let named = node.addresses.iter().find(|address| address.kind == "Hostname");
+    named.map(|address| &*address.address)
+}
+
+fn share(shared: &mut Set<Labels>, labels: Labels) -> Labels {
+    if labels.is_empty() { labels } else { shared.get_or_insert(labels).clone() }
+}

@@ -1,0 +1,62 @@
+//! The source `summary`: polls the kubelet's own summary of its node, pods and containers.
+//!
+//! The time of a reading is that of its CPU's sample, without one that of the memory's; a pod as a
+//! whole has the time of its network's sample, since that is what is measured of it. A kubelet tells
+//! times to the second only. What has no time, or neither CPU nor memory that is more than zero, was
+//! not measured: a container that has not begun or has finished is left out.
+//!
+//! CPU is read as the total and never as the kubelet's own rate, which has no interval; that rate is
+//! passed on beside the rows ([`Reading::given_cpu_nanocores`](super::Reading)).
+
+mod answer;
+mod map;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use heapster_shared::spec::{Spec, SpecError};
+
+use self::answer::Summary as Answer;
+use super::{
+    Kind, Layouts, Readings, Recorder, Shapes, Source,
+    fetch::FetchError,
+    json::decode,
+    kubelet::{self, Document},
+};
+
+/// The entry in the table of sources.
+pub(super) const KIND: Kind = Kind {
+    name: "summary",
+    summary: "the kubelet's summary: node, pods, containers and volumes; the default for the nodes of Kubernetes",
+    samples: &[
+        "summary",
+        "summary?tls=node-name&ca=/etc/heapster/kubelet-ca.pem",
+        "summary?via=apiserver",
+        "summary?port=10255&scheme=http",
+        "summary:https://10.0.0.7:10250?name=node-7&token_file=/etc/heapster/token&tls=skip",
+    ],
+    build,
+};
+
+fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
+    kubelet::build::<Summary>(spec)
+}
+
+/// `/stats/summary`.
+pub(super) struct Summary;
+
+impl Document for Summary {
+    const KIND: &'static str = KIND.name;
+    const PATH: &'static str = "/stats/summary";
+    const SINCE: &'static str = "at every version; is that a kubelet?";
+
+    fn read(
+        url: &str,
+        text: &str,
+        shapes: &mut Shapes,
+        layouts: &Layouts,
+    ) -> Result<Readings, FetchError> {
+        let answer: Answer<'_> = decode(url, text)?;
+        Ok(map::readings(&answer, Recorder::new(shapes, layouts)))
+    }
+}

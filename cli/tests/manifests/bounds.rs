@@ -1,0 +1,123 @@
+//! What every pod gives up, what it may take, and where its image is from.
+
+use std::{fs, path::Path};
+
+use heapster_shared::units::ByteSize;
+use serde_json::{Value, json};
+
+use super::{
+    render,
+    workload::{Container, containers, templates},
+};
+
+fn dockerfile() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/docker/Dockerfile");
+    fs::read_to_string(path).unwrap()
+}
+
+/// Nothing runs as root, gains rights, writes to its image, or gets a token that it does not use.
+#[test]
+fn pods_have_no_rights_that_they_do_not_need() {
+    for (base, documents) in render::all() {
+        for (_, template) in templates(&documents) {
+            let security = &template["spec"]["securityContext"];
+            assert_eq!(security["runAsNonRoot"], true, "{base}");
+            assert!(security["runAsUser"].as_u64().unwrap() > 0, "{base}");
+            assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault", "{base}");
+            for forbidden in ["hostNetwork", "hostPID", "hostIPC"] {
+                assert!(template["spec"][forbidden].is_null(), "{base}: {forbidden}");
+            }
+            let volumes = template["spec"]["volumes"].as_array().into_iter().flatten();
+            assert!(volumes.into_iter().all(|volume| volume["hostPath"].is_null()), "{base}");
+            let asks = template["spec"]["serviceAccountName"].is_string();
+            assert_eq!(template["spec"]["automountServiceAccountToken"], asks, "{base}");
+            assert_eq!(template["spec"]["enableServiceLinks"], false, "{base}");
+        }
+        for container in containers(base, &documents) {
+            let wanted = json!({
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": {"drop": ["ALL"]},
+            });
+            assert_eq!(container.value["securityContext"], wanted, "{}", container.title);
+        }
+    }
+}
+
+/// Images are those that the Dockerfile builds, of this version, run as the user that it names.
+#[test]
+fn images_are_those_that_are_built() {
+    let dockerfile = dockerfile();
+    let user = dockerfile.lines().find_map(|line| line.strip_prefix("USER ")).unwrap();
+    for (base, documents) in render::all() {
+        for container in containers(base, &documents) {
+            let (image, tag) = container.image_and_tag();
+            assert!(!tag.is_empty() && tag != "latest", "{}", container.title);
+            if !container.is_own() {
+                continue;
+            }
+            let target = format!(" AS {image}\n");
+            assert!(dockerfile.contains(&target), "{}: {image} is not built", container.title);
+            let entry = format!("ENTRYPOINT [\"{image}\"]");
+            assert!(dockerfile.contains(&entry), "{}: {image} starts what?", container.title);
+            assert_eq!(tag, env!("CARGO_PKG_VERSION"), "{}", container.title);
+            let security = &container.template["spec"]["securityContext"];
+            let (own, group) = (&security["runAsUser"], &security["runAsGroup"]);
+            assert_eq!(format!("{own}:{group}"), user, "{}", container.title);
+        }
+    }
+}
+
+/// Bytes as Kubernetes writes them.
+fn bytes(quantity: &Value) -> u64 {
+    let text = quantity.as_str().unwrap();
+    let size: ByteSize = format!("{text}B").parse().unwrap();
+    size.0
+}
+
+/// The memory that the options of a container let it take, the program itself left out.
+fn bounded(container: &Container<'_>) -> u64 {
+    let environment = container.environment();
+    let sinks = environment.get("HEAPSTER_SINK").map_or(0, |sinks| sinks.split(' ').count());
+    let mib = match container.image() {
+        "heapster-buddy" => 64,
+        "heapster-master" => 512 + 64 * sinks as u64,
+        _ => 64 + 512 + 64 * sinks as u64,
+    };
+    mib << 20
+}
+
+/// A limit below what the options allow would kill the program in an outage, when its queues are
+/// full, and a request above the limit is refused.
+#[test]
+fn memory_limits_hold_what_the_options_allow() {
+    for (base, documents) in render::all() {
+        for container in containers(base, &documents) {
+            let resources = &container.value["resources"];
+            let limit = bytes(&resources["limits"]["memory"]);
+            assert!(bytes(&resources["requests"]["memory"]) <= limit, "{}", container.title);
+            assert!(resources["requests"]["cpu"].is_string(), "{}", container.title);
+            assert!(resources["limits"]["cpu"].is_null(), "{}: throttled", container.title);
+            if container.is_own() {
+                assert!(limit >= bounded(&container) * 3 / 2, "{}", container.title);
+            }
+        }
+    }
+}
+
+/// The bounds that [`bounded`] reckons with are the defaults.
+#[test]
+fn bounds_are_the_defaults() {
+    #[derive(clap::Parser)]
+    struct Both {
+        #[command(flatten)]
+        master: heapster_master::args::MasterArgs,
+        #[command(flatten)]
+        polling: heapster_buddy::args::PollingArgs,
+    }
+    let both: Both = clap::Parser::parse_from(["both"]);
+    assert_eq!(both.master.model_max_bytes, ByteSize::mib(512));
+    assert_eq!(both.polling.spool_bytes, ByteSize::mib(64));
+    let queue = heapster_master::sinks::CommonOptions::default().queue_bytes;
+    assert_eq!(queue, ByteSize::mib(64));
+}

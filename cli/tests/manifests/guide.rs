@@ -1,0 +1,84 @@
+//! The overlays in docs/kubernetes.md render, and change what they say.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::{
+    render::{self, of_kind},
+    workload::containers,
+};
+
+/// The YAML blocks of the guide, each with the line before it.
+fn blocks() -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/kubernetes.md");
+    let text = fs::read_to_string(path).unwrap();
+    let mut blocks = Vec::new();
+    let mut rest = text.as_str();
+    while let Some((before, block)) = rest.split_once("```yaml\n") {
+        let (block, after) = block.split_once("```").unwrap();
+        let line = before.lines().rfind(|line| !line.is_empty()).unwrap_or_default();
+        blocks.push((line.to_owned(), block.to_owned()));
+        rest = after;
+    }
+    blocks
+}
+
+/// A folder with an overlay, beside a folder `heapster` that is this tree.
+fn write(folder: &Path, name: &str, overlay: &str) -> PathBuf {
+    let place = folder.join(name);
+    fs::create_dir_all(&place).unwrap();
+    fs::write(place.join("kustomization.yaml"), overlay).unwrap();
+    for (line, block) in blocks() {
+        let file = line.trim_matches('`');
+        if file.ends_with(".yaml") && !file.contains('/') {
+            fs::write(place.join(file), block).unwrap();
+        }
+    }
+    place
+}
+
+#[test]
+fn overlays_in_the_guide_render() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // Only the manifests: what `kubectl` reads has to lie where the overlay says.
+    fs::create_dir_all(folder.path().join("heapster/deploy")).unwrap();
+    let link = folder.path().join("heapster/deploy/kubernetes");
+    symlink(root.join("deploy/kubernetes"), &link).unwrap();
+    let overlays: Vec<_> =
+        blocks().into_iter().filter(|(_, block)| block.starts_with("bases:")).collect();
+    assert!(overlays.len() >= 4, "the guide has fewer overlays than expected");
+    for (index, (line, overlay)) in overlays.iter().enumerate() {
+        let place = write(folder.path(), &format!("overlay-{index}"), overlay);
+        let documents = render::render_folder(&place);
+        if documents.is_empty() {
+            return;
+        }
+        check(overlay, &documents, line);
+    }
+}
+
+/// What the overlay sets is set, and what it takes away is away.
+fn check(overlay: &str, documents: &[Value], line: &str) {
+    let containers = containers(line, documents);
+    let ours = containers.iter().find(|one| one.image().contains("heapster")).unwrap();
+    let environment = ours.environment();
+    let literals = overlay.lines().filter_map(|line| line.trim().strip_prefix("- HEAPSTER_"));
+    for literal in literals {
+        let (name, value) = literal.split_once('=').unwrap();
+        let found = environment.get(&format!("HEAPSTER_{name}"));
+        assert_eq!(found.map(String::as_str), Some(value), "{line}");
+    }
+    assert!(environment.contains_key("HEAPSTER_INSECURE"), "{line}: merged, not replaced");
+    if overlay.contains("newName: registry.example/") {
+        assert!(containers.iter().any(|one| one.image().starts_with("registry.example/")));
+    }
+    let apis = of_kind(documents, "APIService").count();
+    let keeps = overlay.contains("keep-metrics-server.yaml");
+    assert!(!keeps || apis == 0, "{line}: metrics-server is not kept");
+}
