@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_no_counter_is_absent() {
-        assert_eq!(cell(4057.018_431_124, 1e9), Cell::int(4_057_018_431_124));
+        assert_eq!(cell(4_057.018_431_124, 1e9), Cell::int(4_057_018_431_124));
         assert_eq!(cell(0.0, 1.0), Cell::int(0));
         for value in [f64::NAN, f64::INFINITY, -1.0, 1e19] {
             assert!(cell(value, 1.0).is_absent(), "{value}");
