@@ -4,7 +4,7 @@ use std::{fs, io::Write, path::PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use heapster_buddy::args::PollingArgs;
+use heapster_buddy::{args::PollingArgs, metrics_api::MetricsApi};
 use heapster_master::args::MasterArgs;
 use heapster_shared::config;
 
@@ -105,6 +105,10 @@ fn polling(args: &PollingArgs) -> anyhow::Result<Vec<String>> {
     for spec in &args.source {
         heapster_buddy::source::build(spec.clone())?;
         found.push(format!("source {}", spec.name()));
+    }
+    let clock = std::sync::Arc::new(heapster_shared::tick::unix_ms);
+    if MetricsApi::build(args.metrics.clone(), &args.discovery, clock)?.is_some() {
+        found.push("metrics.k8s.io".to_owned());
     }
     Ok(found)
 }
