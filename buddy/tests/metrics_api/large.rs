@@ -71,23 +71,23 @@ async fn a_long_list_comes_whole() {
     assert_eq!(list(&served, &client, "gzip;q=0, identity").await, (plain, false));
 }
 
-/// Prints how long a list of 30,000 pods takes, as its client sees it:
-/// `cargo test --release -p heapster-buddy --test metrics_api -- --ignored --nocapture`.
+/// How long a list takes, as its client sees it. It prints that; a list of 30,000 pods is timed by
+/// `HEAPSTER_LIST_NODES=1000 cargo test --release -p heapster-buddy --test metrics_api -- --nocapture long`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "it measures"]
-async fn a_list_of_30_000_pods() {
-    let (_hosts, served) = cluster(1_000).await;
+async fn a_long_list_comes_soon() {
+    let nodes = std::env::var("HEAPSTER_LIST_NODES").ok().and_then(|nodes| nodes.parse().ok());
+    let (_hosts, served) = cluster(nodes.unwrap_or(12)).await;
     let client = client();
     for coding in ["identity", "gzip"] {
-        let mut took = Vec::new();
-        let mut bytes = 0;
+        let (mut took, mut bytes) = (Vec::new(), 0);
         for _ in 0..11 {
             let started = Instant::now();
             bytes = list(&served, &client, coding).await.0.len();
             took.push(started.elapsed());
         }
         took.sort();
-        let line = format!("{coding}: median {:?}, most {:?}, {bytes} bytes", took[5], took[10]);
-        std::io::Write::write_all(&mut std::io::stderr(), format!("{line}\n").as_bytes()).unwrap();
+        let line = format!("{coding}: median {:?}, most {:?}, {bytes} bytes\n", took[5], took[10]);
+        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+        assert!(took[5].as_secs() < 5, "{line}");
     }
 }
