@@ -91,6 +91,9 @@ fn kinds<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a [&'a str])>, fla
             ("sink", "influxdb") => {
                 text.push_str("Its options are in [influxdb.md](influxdb.md#options).\n\n");
             }
+            ("source", "kubelet-cadvisor" | "resource") => {
+                text.push_str("Its options are those of [`summary`](#summary).\n\n");
+            }
             _ => writeln!(text, "{}", options::table(&options::of(flag, name))).unwrap(),
         }
     }

@@ -91,7 +91,10 @@ struct Cadvisor {
 
 fn build(mut spec: Spec) -> Result<Box<dyn Source>, SpecError> {
     let tls = TlsOptions::split_off(&mut spec)?;
-    let options: Options = spec.options()?;
+    let options: Options = spec.options().map_err(|SpecError(error)| {
+        let names = TlsOptions::NAMES.join("`, `");
+        SpecError(format!("{error}; or, of TLS and of who asks, `{names}`"))
+    })?;
     let wrong = |what: String| SpecError(format!("{}: {what}", spec.name()));
     let own_host = match spec.location.as_str() {
         "" if options.name.is_some() => {

@@ -5,7 +5,7 @@ const INNER: [&str; 7] = ["veth", "docker", "br-", "cni", "cali", "flannel", "vi
 
 /// Those to sum over: without the loopback, and without those that only lead to containers as long
 /// as there is another.
-pub(super) fn counted<'i, T>(all: &'i [T], name: impl Fn(&T) -> &str) -> Vec<&'i T> {
+pub(super) fn counted<T>(all: &[T], name: impl Fn(&T) -> &str) -> Vec<&T> {
     let inner = |one: &T| INNER.iter().any(|prefix| name(one).starts_with(prefix));
     let mut counted: Vec<&T> = all.iter().filter(|one| name(one) != "lo").collect();
     if counted.iter().any(|one| !inner(one)) {

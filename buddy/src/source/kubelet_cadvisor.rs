@@ -32,7 +32,7 @@ pub(super) const KIND: Kind = Kind {
     samples: &[
         "kubelet-cadvisor",
         "kubelet-cadvisor?tls=node-name&ca=/etc/heapster/kubelet-ca.pem",
-        "kubelet-cadvisor?via=apiserver&proxy=https://10.0.0.1:6443&max_body_size=128MiB",
+        "kubelet-cadvisor?max_body_size=128MiB",
         "kubelet-cadvisor:http://127.0.0.1:10255?name=node-7",
     ],
     build,

@@ -31,7 +31,7 @@ pub(super) const KIND: Kind = Kind {
     samples: &[
         "summary",
         "summary?tls=node-name&ca=/etc/heapster/kubelet-ca.pem",
-        "summary?via=apiserver",
+        "summary?proxy=https://10.0.0.1:6443&ca=/etc/heapster/ca.pem&token_file=/etc/heapster/token",
         "summary?port=10255&scheme=http",
         "summary:https://10.0.0.7:10250?name=node-7&token_file=/etc/heapster/token&tls=skip",
     ],

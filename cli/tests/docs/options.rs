@@ -16,7 +16,14 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
         ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
         ("sink", "log") => read("master/src/sinks/log.rs", "Options"),
-        ("source", "cadvisor") => read("buddy/src/source/cadvisor.rs", "Options"),
+        ("source", "cadvisor") => {
+            let mut options = read("buddy/src/source/cadvisor.rs", "Options");
+            options.extend(read("buddy/src/source/fetch/options.rs", "TlsOptions"));
+            options
+        }
+        ("source", "kubelet-cadvisor" | "resource" | "summary") => {
+            read("buddy/src/source/kubelet/options.rs", "Options")
+        }
         ("source", "cgroup") => read("buddy/src/source/cgroup.rs", "Config"),
         ("discovery", "etcd") => read("buddy/src/discovery/etcd/connect.rs", "Options"),
         ("discovery", "kubernetes") => {

@@ -45,7 +45,9 @@ pub struct TlsOptions {
     pub cert: Option<PathBuf>,
     /// File with the key of the client certificate, in PEM.
     pub key: Option<PathBuf>,
-    /// `verify`, `node-name` or `skip`: see [`Verification`]. Default: `verify`.
+    /// `verify` checks hosts' certificates for their addresses, `node-name` for the names of nodes
+    /// (kubelets only), `skip` not at all: whoever is between may then read and answer as he likes.
+    /// Default: `verify`.
     #[serde(default)]
     pub tls: Verification,
     /// File with a token that is sent as `authorization: Bearer`, over TLS only. Default: none.

@@ -4,8 +4,9 @@
 //! an earlier run of a container. A kubelet that was just started may tell of both.
 
 use compact_str::CompactString;
-use heapster_shared::{Map, entity::Labels, tag};
+use heapster_shared::{entity::Labels, tag};
 
+use super::series::ByName;
 use crate::source::{PodName, Recorder, Subject};
 
 /// Which of several things of one name is the living one: the greatest.
@@ -19,14 +20,14 @@ pub(in crate::source) struct Rank {
 
 /// Picks the living among things that stand in a list.
 pub(in crate::source) struct Candidates<K> {
-    best: Map<K, (usize, Rank)>,
+    best: ByName<K, (usize, Rank)>,
     is_unique: bool,
 }
 
 impl<K: std::hash::Hash + Eq> Candidates<K> {
     /// Of things with these names and ranks.
     pub(in crate::source) fn of(things: impl ExactSizeIterator<Item = (K, Rank)>) -> Self {
-        let mut best = Map::with_capacity_and_hasher(things.len(), Default::default());
+        let mut best = ByName::with_capacity_and_hasher(things.len(), Default::default());
         let mut is_unique = true;
         for (index, (name, rank)) in things.enumerate() {
             let (known, known_rank) = best.entry(name).or_insert((index, rank));

@@ -35,7 +35,8 @@ pub(super) struct Options {
     /// with `via=apiserver` that of the cluster that this program runs in.
     proxy: Option<String>,
     /// `verify` checks kubelets' certificates for their addresses, `node-name` for the names of
-    /// their nodes, `skip` not at all. Default: `verify`.
+    /// their nodes, `skip` not at all: whoever is between may then read and answer as he likes.
+    /// Default: `verify`.
     #[serde(default)]
     tls: Verification,
     /// File with the certificates, in PEM, of the authorities that kubelets' certificates are

@@ -91,10 +91,6 @@ impl<'h> Target<'h> {
                 let advice = "few kubelets have a port for plain HTTP; leave out scheme and port to ask by TLS";
                 FetchError::Unreachable { url, reason: format!("{reason}; {advice}") }
             }
-            FetchError::Unreachable { url, reason } if direct => {
-                let advice = "if kubelets cannot be reached from here, via=apiserver asks them through the API server";
-                FetchError::Unreachable { url, reason: format!("{reason}; {advice}") }
-            }
             error => error.with_advice(|status| match (status, direct) {
                 (400, true) if plain => {
                     Some("if that port speaks TLS, set scheme=https".to_owned())

@@ -1,23 +1,26 @@
 //! Samples of Prometheus' text put together by the things that they are of.
 
-use heapster_shared::{Map, row::Cell};
+use heapster_shared::row::Cell;
 
 use crate::source::{
     fetch::FetchError,
     prometheus::{Line, Malformed, Sample},
 };
 
+/// By names that others chose: whoever may start pods in the cluster.
+pub(super) type ByName<K, T> = hashbrown::HashMap<K, T, foldhash::quality::RandomState>;
+
 /// Things in the order in which they are named first. Families name the same things in the same
 /// order, so a thing is mostly the one after the thing before.
 pub(in crate::source) struct Grouped<K, T> {
     things: Vec<(K, T)>,
-    places: Map<K, usize>,
+    places: ByName<K, usize>,
     next: usize,
 }
 
 impl<K, T> Default for Grouped<K, T> {
     fn default() -> Self {
-        Self { things: Vec::new(), places: Map::default(), next: 0 }
+        Self { things: Vec::new(), places: ByName::default(), next: 0 }
     }
 }
 
@@ -93,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_is_no_counter_is_absent() {
-        assert_eq!(cell(4057.018_431_124, 1e9), Cell::int(4_057_018_431_124));
+        assert_eq!(cell(4_057.018_431_124, 1e9), Cell::int(4_057_018_431_124));
         assert_eq!(cell(0.0, 1.0), Cell::int(0));
         for value in [f64::NAN, f64::INFINITY, -1.0, 1e19] {
             assert!(cell(value, 1.0).is_absent(), "{value}");
