@@ -60,8 +60,8 @@ impl HostPipeline {
     /// The rows that follow from what the host measured now, grouped by layout. Entities that the
     /// readings do not name are forgotten.
     ///
-    /// Whatever adds to readings (labels to subjects, fields to layouts) belongs before this, and
-    /// is to give the same `Arc` for as long as neither the host nor it says anything new.
+    /// What adds to readings (labels to subjects, fields to layouts, see `crate::enrich`) comes before
+    /// this, and gives the same `Arc` for as long as neither the host nor it says anything new.
     pub fn advance(
         &mut self,
         plans: &mut Plans,

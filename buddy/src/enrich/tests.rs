@@ -2,6 +2,7 @@
 
 mod cluster;
 mod histories;
+mod memory;
 
 use std::sync::{Arc, OnceLock};
 

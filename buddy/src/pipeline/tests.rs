@@ -242,6 +242,26 @@ fn a_node_has_its_labels_and_its_utilization() {
     assert_eq!(entity.labels.joined(";"), "host_id:m1;labels:arch:amd64,zone:b");
 }
 
+/// What the host's discovery says of it counts where the host's reading does not say it; an identity
+/// is none of the labels that are joined. An empty `labels` is a word too.
+#[test]
+fn a_node_says_more_than_its_discovery() {
+    let mut host = Host::named("node-a");
+    host.labels = Labels::from_iter([("zone", "b"), ("host_id", "uid")]);
+    let host = Arc::new(host);
+    let node_labels = |own: &[(&str, &str)]| {
+        let labels = own.iter().copied().collect();
+        let node = reading(Subject::Node { labels }, 1_000, &[(table::MEMORY_USAGE, 1)]);
+        let readings = Readings::collect(vec![node], &Layouts::default());
+        let blocks = HostPipeline::default().advance(&mut Plans::default(), &host, &readings);
+        let row = blocks.iter().flat_map(Block::rows).next();
+        row.unwrap().head.entity.labels.joined(";")
+    };
+    assert_eq!(node_labels(&[]), "host_id:uid;labels:zone:b");
+    assert_eq!(node_labels(&[("host_id", "m1"), ("labels", "a:1")]), "host_id:m1;labels:a:1");
+    assert_eq!(node_labels(&[("labels", "")]), "host_id:uid");
+}
+
 /// Entities of one kind share a layout and a block, so that the wire names fields once.
 #[test]
 fn rows_of_one_kind_share_a_block() {

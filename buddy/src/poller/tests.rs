@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Clock, Polled, Poller, PollerConfig, PollerInputs, PollerOutputs, RoundEnd};
 use crate::{
     discovery::Listing,
+    enrich::{Enricher, LabelRules},
+    kubernetes::{ClusterMetadata, NodeInfo},
     source::{Layouts, PlainReading, PollError, Readings, Source, Subject},
 };
 
@@ -111,6 +113,15 @@ impl Bench {
     }
 
     fn with_listing(first: Listing, host_timeout: Option<Duration>, concurrency: usize) -> Self {
+        Self::with_enricher(first, host_timeout, concurrency, None)
+    }
+
+    fn with_enricher(
+        first: Listing,
+        host_timeout: Option<Duration>,
+        concurrency: usize,
+        enricher: Option<Enricher>,
+    ) -> Self {
         let source = Arc::new(Fake::default());
         let started = Instant::now();
         let clock: Clock =
@@ -129,7 +140,7 @@ impl Bench {
         let outputs = PollerOutputs { polled: polled_in, states: states_in };
         let sources: Vec<Arc<dyn Source>> = vec![Arc::clone(&source) as Arc<dyn Source>];
         let cancel = CancellationToken::new();
-        let poller = Poller::new(config, sources, clock, inputs, outputs);
+        let poller = Poller::new(config, sources, clock, inputs, outputs).enriched(enricher);
         tokio::spawn(poller.run(cancel.clone()));
         let _stop = cancel.drop_guard();
         Self { source, listing, assignment, resolution, polled, states, started, _stop }
@@ -172,6 +183,36 @@ async fn a_dead_host_costs_only_itself() {
     assert_eq!(state("broken-1").error, "fake: answered 500");
     assert!(state("panic-1").error.contains("mistake in the program"));
     assert_eq!(bench.round().await.0, end(15_000, 2, 2, 1));
+}
+
+/// What is known of a node is on its rows, poll by poll under one layout.
+#[tokio::test(start_paused = true)]
+async fn readings_are_enriched_before_they_become_rows() {
+    let mut node = NodeInfo { name: "a".into(), ..NodeInfo::default() };
+    node.labels = Labels::from_iter([("os", "linux")]);
+    node.capacity.memory_bytes = Some(4);
+    let cluster = ClusterMetadata::of(vec![node], Vec::new(), Vec::new());
+    let enricher = Enricher::new(Arc::new(Arc::new(cluster).into()), LabelRules::default());
+    let listing = Listing { hosts: hosts(&["a", "b"]), states: Vec::new() };
+    let mut bench = Bench::with_enricher(listing, None, 16, Some(enricher));
+    let mut layouts = Vec::new();
+    let (mut rows, mut rounds) = (Vec::new(), 0);
+    while rounds < 2 {
+        let Polled::Rows(batch) = bench.polled.recv().await.unwrap() else {
+            rounds += 1;
+            continue;
+        };
+        let entity = &batch.blocks[0].row(0).head.entity;
+        rows.push((entity.name.to_string(), entity.labels.joined(";")));
+        if entity.name == "a" {
+            layouts.push(Arc::clone(batch.blocks[0].layout()));
+        }
+    }
+    rows.sort();
+    let expected = [("a", "labels:os:linux"), ("a", "labels:os:linux"), ("b", ""), ("b", "")];
+    assert_eq!(rows, expected.map(|(name, labels)| (name.to_owned(), labels.to_owned())));
+    assert!(layouts[0].index_of(table::MEMORY_NODE_UTILIZATION.def()).is_some());
+    assert!(Arc::ptr_eq(&layouts[0], &layouts[1]));
 }
 
 /// With more dead hosts than places, hosts that work are held up in the first round at most:

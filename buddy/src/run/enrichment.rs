@@ -104,7 +104,14 @@ async fn follow(connector: Connector, known: KnownCluster, all_is_known: watch::
 
 #[cfg(test)]
 mod tests {
+    use heapster_shared::{entity::Labels, host::Host};
+    use heapster_testkit::apiserver::{ApiServer, ApiServerOptions};
+
     use super::*;
+    use crate::{
+        enrich::HostMemory,
+        source::{Layouts, PlainReading, PodName, Readings, Subject},
+    };
 
     fn build(metadata: Option<&str>, discoveries: &[&str]) -> Result<Enrichment, String> {
         let spec = |text: &str| text.parse::<Spec>().unwrap();
@@ -149,6 +156,42 @@ mod tests {
             let error = build(Some(metadata), &[]).err().unwrap();
             assert!(error.contains(expected), "{metadata}: {error}");
         }
+    }
+
+    /// What is in the cluster is known before the first round, and is watched as long as the buddy
+    /// polls; the options of labels are those that were given.
+    #[tokio::test]
+    async fn what_is_in_the_cluster_is_known_before_the_first_round() {
+        let api = ApiServer::recorded(ApiServerOptions::default()).await.unwrap();
+        let kubeconfig = api.kubeconfig();
+        let spec = format!("kubernetes:?kubeconfig={}&context=heapster", kubeconfig.display());
+        let mut enrichment = build(Some(&spec), &[]).unwrap_or_else(|error| panic!("{error}"));
+        enrichment.rules = LabelRules::new(",", &[], &["application=app".into()]).unwrap();
+        let stop = CancellationToken::new();
+        let (enricher, mut known) = enrichment.start(stop.clone());
+        let within = Duration::from_secs(20);
+        tokio::time::timeout(within, known.wait_for(|known| *known)).await.unwrap().unwrap();
+        let pod =
+            PodName { namespace: "kube-system".into(), name: "hostnet".into(), uid: "".into() };
+        let reading = PlainReading {
+            subject: Subject::Pod { pod, labels: Labels::default() },
+            time_ms: 1,
+            start_time_ms: 0,
+            values: Vec::new(),
+        };
+        let readings = Readings::collect(vec![reading], &Layouts::default());
+        let host = Arc::new(Host::named("node-a"));
+        let enriched = enricher.unwrap().enrich(&mut HostMemory::default(), &host, &readings);
+        let Subject::Pod { labels, .. } = &*enriched.get(0).unwrap().0.subject else { panic!() };
+        assert_eq!(labels.get("application"), Some("hostnet"));
+        assert_eq!(labels.get("labels"), Some("app:hostnet"));
+        stop.cancel();
+        let closed = async {
+            while api.open_watches() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(within, closed).await.unwrap();
     }
 
     /// Where nothing is known and nothing is asked for, readings go through as they are; and nothing

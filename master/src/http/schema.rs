@@ -65,6 +65,8 @@ const POD_LABELS: &[(&str, &str)] = &[
     (tag::NAMESPACE_NAME, "Namespace of the pod"),
     (tag::NAMESPACE_ID, "Uid of the pod's namespace"),
     (tag::LABELS, "The cluster manager's labels, as key:value joined by commas"),
+    (tag::OWNER_KIND, "Kind of what the pod belongs to, such as Deployment"),
+    (tag::OWNER_NAME, "Name of what the pod belongs to"),
 ];
 
 const FIELD_LABELS: &[(&str, &str)] = &[

@@ -46,7 +46,7 @@ const ARROWS: [Arrow; 7] = [
         what_to_do: "generated types stay in grpc and uplink: convert them there",
     },
     Arrow {
-        within: &["master/src/core", "buddy/src/pipeline"],
+        within: &["master/src/core", "buddy/src/pipeline", "buddy/src/enrich"],
         except: &[],
         words: &[
             "actix",
