@@ -92,7 +92,7 @@ async fn serve() {
 
 /// One of the three.
 enum Fetching {
-    HyperUtil(Client<HttpConnector, Empty<Bytes>>),
+    HyperUtil(Box<Client<HttpConnector, Empty<Bytes>>>),
     Hyper(Vec<Option<Kept>>),
     Heapster(Fetcher),
 }
@@ -108,7 +108,7 @@ impl Fetching {
                     .pool_timer(TokioTimer::new())
                     .pool_max_idle_per_host(2)
                     .build(tcp);
-                Self::HyperUtil(client)
+                Self::HyperUtil(Box::new(client))
             }
             "hyper" => Self::Hyper((0..HOSTS).map(|_| None).collect()),
             _ => Self::Heapster(Fetcher::new(FetchOptions::new(ByteSize::mib(64))).unwrap()),

@@ -4,7 +4,7 @@ use std::{fs, io::Write, path::PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use heapster_buddy::args::PollingArgs;
+use heapster_buddy::{args::PollingArgs, metrics_api::MetricsApi};
 use heapster_master::args::MasterArgs;
 use heapster_shared::config;
 
@@ -108,6 +108,10 @@ fn polling(args: &PollingArgs) -> anyhow::Result<Vec<String>> {
     }
     if let Some(observer) = args.events.clone().observer()? {
         found.push(format!("events {}", observer.name()));
+    }
+    let clock = std::sync::Arc::new(heapster_shared::tick::unix_ms);
+    if MetricsApi::build(args.metrics.clone(), &args.discovery, clock)?.is_some() {
+        found.push("metrics.k8s.io".to_owned());
     }
     Ok(found)
 }

@@ -10,8 +10,12 @@ pub(super) const GROUP: &str = "metrics.k8s.io";
 
 /// Why a request gets no answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Status(Box<Content>);
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Status {
+struct Content {
     kind: &'static str,
     api_version: &'static str,
     metadata: Empty,
@@ -46,7 +50,7 @@ impl Status {
         message: String,
         details: Option<Details>,
     ) -> Self {
-        Self {
+        Self(Box::new(Content {
             kind: "Status",
             api_version: "v1",
             metadata: Empty {},
@@ -55,11 +59,11 @@ impl Status {
             reason,
             details,
             code: code.as_u16(),
-        }
+        }))
     }
 
     pub(super) fn code(&self) -> StatusCode {
-        StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// There is no such object in the cluster.
