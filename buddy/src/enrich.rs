@@ -170,6 +170,7 @@ impl Enricher {
                     enriched.push(subject, Arc::clone(&widened.layout), times, row);
                 }
             }
+            enriched.give_cpu_nanocores(reading.given_cpu_nanocores);
         }
         for pod in pods {
             let Some(time_ms) = pod.time_ms.take() else { continue };

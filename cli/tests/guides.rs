@@ -22,7 +22,7 @@ const HEAPSTER: &str = env!("CARGO_BIN_EXE_heapster");
 const SOON: Duration = Duration::from_secs(30);
 
 /// Beginnings of commands that are not run here, and why.
-const SKIPPED: [(&str, &str); 7] = [
+const SKIPPED: [(&str, &str); 8] = [
     ("--sink ", "built by cli/tests/docs.rs"),
     ("--source ", "built by cli/tests/docs.rs"),
     ("--discovery ", "built by cli/tests/docs.rs"),

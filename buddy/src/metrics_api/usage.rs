@@ -252,17 +252,14 @@ impl<'a> Given<'a> {
     }
 
     fn node(&self) -> Option<u64> {
-        let is_node = |subject: &Subject| matches!(subject, Subject::Node { .. });
-        let index = self.readings.iter().position(|(reading, _)| is_node(&reading.subject))?;
-        self.readings.given_cpu_rate(index)
+        self.readings.node()?.0.given_cpu_nanocores
     }
 
     fn container(&mut self, entity: &Entity) -> Option<u64> {
         let readings = self.readings;
         let containers = self.containers.get_or_insert_with(|| {
-            let rates = readings.iter().enumerate();
-            let rates = rates.filter_map(|(index, (reading, _))| {
-                Some((name_of(&reading.subject)?, readings.given_cpu_rate(index)?))
+            let rates = readings.iter().filter_map(|(reading, _)| {
+                Some((name_of(&reading.subject)?, reading.given_cpu_nanocores?))
             });
             rates.collect()
         });

@@ -26,9 +26,6 @@ pub use shapes::Shapes;
 pub struct Readings {
     readings: Vec<Reading>,
     cells: Vec<Cell>,
-    /// CPU rates that the host gave by itself, in billionths of a core, sorted by the index of the
-    /// reading.
-    given_cpu_rates: Vec<(u32, u64)>,
 }
 
 /// What one poll says of one thing.
@@ -82,24 +79,7 @@ impl Readings {
     /// No readings yet, with room for some.
     fn with_room(readings: usize, cells: usize) -> Self {
         let (readings, cells) = (Vec::with_capacity(readings), Vec::with_capacity(cells));
-        Self { readings, cells, given_cpu_rates: Vec::new() }
-    }
-
-    /// Notes the CPU rate, in billionths of a core, that the host itself gave of what was added last
-    /// (`usageNanoCores`). No row has it: rates follow from counters. It is for those who want a rate
-    /// after the first sample of a counter already.
-    pub fn note_given_cpu_rate(&mut self, nanocores: u64) {
-        if let Some(last) = self.readings.len().checked_sub(1) {
-            self.given_cpu_rates.push((last as u32, nanocores));
-        }
-    }
-
-    /// The CPU rate, in billionths of a core, that the host itself gave of the reading at this place.
-    #[must_use]
-    pub fn given_cpu_rate(&self, index: usize) -> Option<u64> {
-        let rates = &self.given_cpu_rates;
-        let place = rates.binary_search_by_key(&index, |(index, _)| *index as usize).ok()?;
-        Some(rates[place].1)
+        Self { readings, cells }
     }
 
     /// Each reading by itself.
@@ -174,8 +154,9 @@ impl Readings {
         });
     }
 
-    /// Adds to the newest reading what the host says of its CPU in use.
-    fn give_cpu_nanocores(&mut self, nanocores: Option<u64>) {
+    /// Adds to the newest reading what the host itself says of its CPU in use; see
+    /// [`Reading::given_cpu_nanocores`].
+    pub fn give_cpu_nanocores(&mut self, nanocores: Option<u64>) {
         if let Some(reading) = self.readings.last_mut() {
             reading.given_cpu_nanocores = nanocores;
         }

@@ -33,9 +33,7 @@ impl Polled {
             let times = (reading.time_ms, reading.start_time_ms);
             let (subject, layout) = (Arc::clone(&reading.subject), Arc::clone(&reading.layout));
             readings.push(subject, layout, times, cells);
-            if let Some(given) = given {
-                readings.note_given_cpu_rate(*given);
-            }
+            readings.give_cpu_nanocores(*given);
         }
         let host = Arc::new(Host::named("a"));
         let blocks = self.pipeline.advance(&mut self.plans, &host, &readings);

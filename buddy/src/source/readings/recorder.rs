@@ -253,12 +253,6 @@ impl<'s, N: Clone> Recorder<'s, N> {
         self.readings.give_cpu_nanocores(self.given_cpu_nanocores);
     }
 
-    /// Notes the CPU rate, in billionths of a core, that the host itself gave of the thing that was
-    /// ended last; see [`Readings::note_given_cpu_rate`].
-    pub fn note_given_cpu_rate(&mut self, nanocores: u64) {
-        self.readings.note_given_cpu_rate(nanocores);
-    }
-
     /// The readings. What was not read this time is forgotten.
     #[must_use]
     pub fn finish(self) -> Readings {
