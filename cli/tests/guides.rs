@@ -26,7 +26,7 @@ const SKIPPED: [(&str, &str); 8] = [
     ("--sink ", "built by cli/tests/docs.rs"),
     ("--source ", "built by cli/tests/docs.rs"),
     ("--discovery ", "built by cli/tests/docs.rs"),
-    ("--events ", "built by the tests of buddy/src/events.rs"),
+    ("--events ", "built by cli/tests/docs.rs"),
     ("make ", "a task of the Makefile, which CI runs or which takes long"),
     ("grpcurl ", "a program that is not here; reflection is tested in master/tests"),
     ("kubectl ", "needs a cluster; what it applies is tested in cli/tests/manifests"),

@@ -111,7 +111,8 @@ impl Expected<'_> {
             None if about_us => {
                 format!("{} demands a client certificate; set cert=FILE and key=FILE", self.at)
             }
-            Some(client) if about_us => {
+            // A certificate whose signature does not fit the authority of that name.
+            Some(client) if about_us || alert == Alert::DecryptError => {
                 format!(
                     "{} does not accept the client certificate {client} ({alert:?}); name one of an authority that it trusts with cert=FILE and key=FILE",
                     self.at
