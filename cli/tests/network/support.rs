@@ -133,8 +133,14 @@ impl Api {
 
     /// A series, once it has so many points.
     pub(crate) fn points(&self, path: &str, count: usize) -> Vec<Point> {
+        self.points_after(path, 0, count)
+    }
+
+    /// The points of a series after this time, in milliseconds since 1970, once they are so many.
+    pub(crate) fn points_after(&self, path: &str, after_ms: i64, count: usize) -> Vec<Point> {
+        let newer = || self.series(path).into_iter().filter(|(time_ms, _)| *time_ms > after_ms);
         eventually(
-            || Some(self.series(path)).filter(|points| points.len() >= count),
+            || Some(newer().collect()).filter(|points: &Vec<Point>| points.len() >= count),
             || format!("{path} has too few points: {:?}\n{}", self.series(path), self.validate()),
         )
     }

@@ -3,11 +3,13 @@
 use heapster_shared::schema::{MetricId, table};
 use heapster_testkit::sim::{Thing, container_name, namespace, pod_name};
 
-use crate::support::{Api, Lab, Master, Point};
+use crate::support::{Api, Lab, Master, Point, eventually};
 
 const HOSTS: usize = 20;
 const PODS: usize = 30;
 const CONTAINERS: usize = 2;
+/// Of [`Master::start`].
+const RESOLUTION_MS: i64 = 1000;
 
 /// Every rate of a series lies within the simulation's wobble of the truth, and the resolution of
 /// times and values.
@@ -43,7 +45,9 @@ async fn names_and_rates_at_every_level_are_true() {
     let api = master.api();
 
     let model = "/api/v1/model";
-    let cpu = |of: &str| api.points(&format!("{model}{of}/metrics/cpu/usage_rate"), 3);
+    let whole_ms = wait_for_all_nodes(&api, model);
+    let cpu =
+        |of: &str| api.points_after(&format!("{model}{of}/metrics/cpu/usage_rate"), whole_ms, 3);
     let cluster = cpu("");
     check_names(&api, model);
     assert_near(&lab, "the cluster", &cluster, sum_of_pods(&lab, table::CPU_USAGE_RATE, |_| true));
@@ -77,6 +81,16 @@ async fn names_and_rates_at_every_level_are_true() {
         }
     }
     drop(buddy);
+}
+
+/// Waits until every host has given rows. A host that is slow with its first answers is late for a
+/// round, whose sums are those of the others; from the time returned on, in milliseconds since 1970,
+/// all are there.
+fn wait_for_all_nodes(api: &Api, model: &str) -> i64 {
+    let nodes = || api.ask(&format!("{model}/nodes/")).body;
+    let are_all = |body: &str| body.matches("sim-").count() == HOSTS;
+    eventually(|| are_all(&nodes()).then_some(()), nodes);
+    jiff::Timestamp::now().as_millisecond() + RESOLUTION_MS
 }
 
 fn check_names(api: &Api, model: &str) {

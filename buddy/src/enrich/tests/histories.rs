@@ -67,9 +67,12 @@ fn subject(number: u8) -> Arc<Subject> {
     }
 }
 
+/// The readings, sorted: those of pods that their host gives no reading of come in no particular order.
 fn comparable(readings: &Readings) -> Vec<String> {
     let line = |reading: PlainReading| format!("{reading:?}");
-    readings.to_plain().into_iter().map(line).collect()
+    let mut lines: Vec<String> = readings.to_plain().into_iter().map(line).collect();
+    lines.sort_unstable();
+    lines
 }
 
 proptest! {
