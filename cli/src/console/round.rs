@@ -63,8 +63,11 @@ impl Round {
         let Some(rate) = int(row, table::CPU_USAGE_RATE).filter(|rate| *rate > 0) else { return };
         let place = self.busiest.partition_point(|(other, _)| *other >= rate);
         if place < BUSIEST {
-            self.busiest.insert(place, (rate, full_name(&row.head.entity)));
-            self.busiest.truncate(BUSIEST);
+            let name = full_name(&row.head.entity);
+            if !is_parent(&name) {
+                self.busiest.insert(place, (rate, name));
+                self.busiest.truncate(BUSIEST);
+            }
         }
     }
 
@@ -121,7 +124,7 @@ impl Round {
             self.busiest.iter().any(|(_, other)| inside(other))
         };
         let mut candidates = self.busiest.iter();
-        match candidates.find(|(_, name)| !is_parent(name) && !holds_another(name)) {
+        match candidates.find(|(_, name)| !holds_another(name)) {
             Some((rate, name)) => format!("; busiest {name} ({:.2} cores)", *rate as f64 / 1000.0),
             None => String::new(),
         }
@@ -143,9 +146,9 @@ pub(super) fn time_of_day(tick: Tick) -> String {
     time.split('T').nth(1).unwrap_or(&time).to_owned()
 }
 
-/// A slice, or a control group that only holds others.
+/// A slice, or a control group that only holds others; `pods` is what kubelets call that of all pods.
 fn is_parent(name: &str) -> bool {
-    name.ends_with(".slice") || matches!(name, "docker" | "kubepods" | "init.scope")
+    name.ends_with(".slice") || matches!(name, "docker" | "kubepods" | "pods" | "init.scope")
 }
 
 fn int(row: Row<'_>, metric: MetricId) -> Option<i64> {
@@ -176,8 +179,8 @@ mod tests {
 
     use super::*;
 
-    /// A node that has two cores, and three containers on it of which one is above another.
-    fn batch(increases_ns: [i64; 4], interval_ms: u32) -> RowBatch {
+    /// A node that has two cores, and three containers on it: one, the group above it, and this group.
+    fn batch(group: &str, increases_ns: [i64; 4], interval_ms: u32) -> RowBatch {
         let mut entities = EntityTable::default();
         let mut entity = |level, name: &str, parent| {
             entities.intern(Definition {
@@ -191,7 +194,7 @@ mod tests {
         };
         let node = entity(Level::Node, "here", None);
         let mut things = vec![Arc::clone(&node)];
-        for name in ["app/web", "system.slice", "app"] {
+        for name in ["app/web", group, "app"] {
             things.push(entity(Level::SysContainer, name, Some(Arc::clone(&node))));
         }
         let mut block = Block::new(Arc::new(Layout::new(vec![
@@ -214,18 +217,21 @@ mod tests {
         RowBatch { cluster: "lab".into(), tick: Tick(15_000), blocks: vec![block] }
     }
 
-    /// Half a core of two on the node, most of it by one container; the slice and the group above
-    /// it are not named. Of two hosts one is missing.
+    /// Half a core of two on the node, most of it by one container; the slice (or the kubelet's group
+    /// of all pods) and the group above it are not named. Of two hosts one is missing.
     #[test]
     fn a_line_says_what_is_used_and_by_whom() {
         let second = 1_000_000_000;
-        let mut round = Round::default();
-        round.add(&batch([5 * second, 3 * second, 4 * second, 3 * second + 1_000_000], 10_000));
-        let usual = "3 containers: CPU 0.50 of 2 cores, memory 1.0 of 4.0 GiB; \
-                     busiest app/web (0.30 cores); 14 samples";
-        assert_eq!(round.line(Some(1), "V"), format!("1 node, {usual}"));
-        let missing = format!("1 of 2 nodes, {usual}; for the others see V");
-        assert_eq!(round.line(Some(2), "V"), missing);
+        let increases = [5 * second, 3 * second, 4 * second, 3 * second + 1_000_000];
+        for group in ["system.slice", "pods"] {
+            let mut round = Round::default();
+            round.add(&batch(group, increases, 10_000));
+            let usual = "3 containers: CPU 0.50 of 2 cores, memory 1.0 of 4.0 GiB; \
+                         busiest app/web (0.30 cores); 14 samples";
+            assert_eq!(round.line(Some(1), "V"), format!("1 node, {usual}"));
+            let missing = format!("1 of 2 nodes, {usual}; for the others see V");
+            assert_eq!(round.line(Some(2), "V"), missing);
+        }
         assert_eq!(time_of_day(Tick(15_000)), "00:00:15Z");
     }
 
@@ -233,7 +239,7 @@ mod tests {
     #[test]
     fn a_first_line_says_nothing_of_cpu() {
         let mut round = Round::default();
-        round.add(&batch([0; 4], 0));
+        round.add(&batch("system.slice", [0; 4], 0));
         let line = round.line(Some(1), "V");
         assert!(line.starts_with("1 node, 3 containers: CPU from the next line on, mem"), "{line}");
     }
