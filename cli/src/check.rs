@@ -106,6 +106,7 @@ fn polling(args: &PollingArgs) -> anyhow::Result<Vec<String>> {
         heapster_buddy::source::build(spec.clone())?;
         found.push(format!("source {}", spec.name()));
     }
+    args.enrichment.check(&args.discovery)?;
     if let Some(observer) = args.events.clone().observer()? {
         found.push(format!("events {}", observer.name()));
     }

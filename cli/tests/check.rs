@@ -41,6 +41,8 @@ fn a_bad_file_says_where() {
         ("[[sink]]\nkind = 'influxdb'\nlocation = 'http://h'\ndbs = 'x'\n", "unknown option `dbs`"),
         ("master = 'http://h:8085'\n", "--insecure"),
         ("cluster = 'lab'\nsource = [\n", "line 2"),
+        ("metadata = 'nope'\n", "unknown metadata `nope`; the known ones are kubernetes, none"),
+        ("store-label = ['pod_name']\n", "pod_name"),
     ];
     for (text, expected) in cases {
         let (ok, output) = check(text);

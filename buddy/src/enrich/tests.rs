@@ -57,6 +57,7 @@ impl Bench {
             let times = (1000 + index as i64, 7);
             let cells = [Cell::int(index as i64), Cell::int(1)];
             readings.push(Arc::clone(subject), Arc::clone(&layout), times, &cells);
+            readings.give_cpu_nanocores((index % 2 == 0).then_some(index as u64));
         }
         self.enricher.enrich(&mut self.memory, &self.host, &readings)
     }
@@ -112,6 +113,16 @@ fn value(reading: &PlainReading, metric: &str) -> Option<f64> {
 
 fn cluster_of(pods: Vec<PodInfo>) -> ClusterMetadata {
     ClusterMetadata::of(vec![node()], vec![namespace("ns", "uid-ns")], pods)
+}
+
+/// The CPU rate that the host itself gave stays with its reading, for the metrics API.
+#[test]
+fn rates_that_hosts_give_are_passed_on() {
+    let nothing = ClusterMetadata::of(Vec::new(), Vec::new(), Vec::new());
+    let given = [node_subject(&[]), pod_subject("p", "u"), container_subject("p", "u", "main")];
+    let enriched = Bench::new(nothing).poll(&given.each_ref());
+    let rates: Vec<_> = enriched.iter().map(|(reading, _)| reading.given_cpu_nanocores).collect();
+    assert_eq!(rates, [Some(0), None, Some(2)]);
 }
 
 /// Each level has what is known of it, and no label of another level. What was measured of limits

@@ -25,6 +25,16 @@ pub(super) struct Enrichment {
     rules: LabelRules,
 }
 
+impl EnrichmentArgs {
+    /// Checks the options, and asks nobody.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn check(&self, discoveries: &[Spec]) -> anyhow::Result<()> {
+        Enrichment::build(self.clone(), discoveries).map(drop)
+    }
+}
+
 impl Enrichment {
     pub(super) fn build(args: EnrichmentArgs, discoveries: &[Spec]) -> anyhow::Result<Self> {
         let rules = args.rules().map_err(anyhow::Error::msg)?;
