@@ -1,5 +1,6 @@
 //! Decoding of JSON answers, with errors that say where.
 
+mod pull;
 mod scan;
 mod text;
 mod time;
@@ -7,6 +8,7 @@ mod time;
 use serde::Deserialize;
 
 pub(super) use self::{
+    pull::{general, list, once, text},
     scan::Scan,
     text::{Entries, Text},
     time::Timestamp,

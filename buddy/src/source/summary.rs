@@ -10,6 +10,7 @@
 
 mod answer;
 mod map;
+mod quick;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -56,6 +57,9 @@ impl Document for Summary {
         shapes: &mut Shapes,
         layouts: &Layouts,
     ) -> Result<Readings, FetchError> {
+        if let Some(readings) = quick::readings(text, Recorder::new(shapes, layouts)) {
+            return Ok(readings);
+        }
         let answer: Answer<'_> = decode(url, text)?;
         Ok(map::readings(&answer, Recorder::new(shapes, layouts)))
     }

@@ -9,18 +9,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-
 use super::{
     answer::{
         Cpu, CpuUsage, Disk, DiskIo, DiskStats, Faults, Filesystem, Filesystems, Interface, Memory,
-        Network, Newest, Sectors, Spec, Stats, Text,
+        Network, Newest, Sectors, Spec, Stats,
     },
     map::{Container, MACHINE, Mapper},
 };
-use crate::source::json::{Scan, Timestamp};
+use crate::source::json::{Scan, Timestamp, general, list, once, text};
 
 /// The samples of `machinestats`; `None` for what the general decoder is to look at.
 pub(super) fn machine_stats(text: &str) -> Option<Newest<'_>> {
@@ -251,32 +247,4 @@ fn disk_stats(scan: &mut Scan<'_>) -> Option<DiskStats> {
         _ => scan.skip(),
     })?;
     Some(stats)
-}
-
-/// Takes the value of a key, which must not come twice.
-fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
-    if place.is_some() {
-        return None;
-    }
-    *place = Some(value?);
-    Some(())
-}
-
-fn list<'a, T>(scan: &mut Scan<'a>, item: impl Fn(&mut Scan<'a>) -> Option<T>) -> Option<Vec<T>> {
-    let mut items = Vec::new();
-    scan.list(|scan| {
-        items.push(item(scan)?);
-        Some(())
-    })?;
-    Some(items)
-}
-
-fn text<'a>(scan: &mut Scan<'a>) -> Option<Text<'a>> {
-    scan.string().map(|text| Text(Cow::Borrowed(text)))
-}
-
-/// A value that few hosts have, read by the general decoder.
-fn general<'a, T: Deserialize<'a>>(scan: &mut Scan<'a>) -> Option<T> {
-    let text = scan.value().filter(|text| *text != "null")?;
-    serde_json::from_str(text).ok()
 }

@@ -1,7 +1,10 @@
-//! Reads JSON token by token, as compact as machines write it.
+//! Reads JSON token by token, the way machines write it: compact, or indented.
 //!
-//! `None` stands for whatever is not expected: another form, a text that is no JSON, or a rare form
+//! A value is read from its first byte on; the white space in front of it is behind whoever reads
+//! what contains it. `None` stands for whatever is not expected: another form, a text that is no JSON, or a rare form
 //! that is not worth code here. Nothing is accepted that `serde_json` would refuse.
+
+mod words;
 
 /// Deeper than this nothing is skipped.
 const MOST_DEPTH: u32 = 64;
@@ -34,13 +37,26 @@ impl<'a> Scan<'a> {
 
     /// Nothing but white space is left.
     pub(in crate::source) fn end(&self) -> Option<()> {
-        let white = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        self.rest().iter().all(white).then_some(())
+        let mut scan = self.clone();
+        scan.white();
+        scan.rest().is_empty().then_some(())
     }
 
     /// The byte that comes next.
     pub(in crate::source) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Goes on behind white space.
+    #[inline]
+    pub(in crate::source) fn white(&mut self) {
+        while let Some(byte @ ..=b' ') = self.peek() {
+            match byte {
+                b' ' => self.at += words::spaces(self.rest()),
+                b'\n' | b'\r' | b'\t' => self.at += 1,
+                _ => return,
+            }
+        }
     }
 
     fn take(&mut self) -> Option<u8> {
@@ -62,24 +78,16 @@ impl<'a> Scan<'a> {
     pub(in crate::source) fn string(&mut self) -> Option<&'a str> {
         self.expect(b'"')?;
         let start = self.at;
-        let end = self.rest().iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
-        self.at += end;
+        let end = start + words::plain(self.rest());
+        self.at = end;
         self.expect(b'"')?;
-        self.text.get(start..start + end)
+        self.text.get(start..end)
     }
 
     /// An unsigned integer without sign, fraction and exponent.
     pub(in crate::source) fn number(&mut self) -> Option<u64> {
         let rest = self.rest();
-        let mut value = 0_u64;
-        let mut digits = 0;
-        while let Some(digit) = rest.get(digits).map(|byte| byte.wrapping_sub(b'0')) {
-            if digit > 9 {
-                break;
-            }
-            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-            digits += 1;
-        }
+        let (digits, value) = words::digits(rest);
         let leading_zero = digits > 1 && rest[0] == b'0';
         let goes_on = matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
         if digits == 0 || digits > SAFE_DIGITS || leading_zero || goes_on {
@@ -103,19 +111,30 @@ impl<'a> Scan<'a> {
         mut member: impl FnMut(&mut Self, &'a str) -> Option<()>,
     ) -> Option<()> {
         self.expect(b'{')?;
+        self.white();
         if self.peek()? == b'}' {
             return self.advance(1);
         }
         loop {
             let key = self.string()?;
-            self.expect(b':')?;
+            self.colon()?;
             member(self, key)?;
+            self.white();
             match self.take()? {
-                b',' => {}
+                b',' => self.white(),
                 b'}' => return Some(()),
                 _ => return None,
             }
         }
+    }
+
+    /// What stands between a key and its value.
+    #[inline]
+    fn colon(&mut self) -> Option<()> {
+        self.white();
+        self.expect(b':')?;
+        self.white();
+        Some(())
     }
 
     /// A list; `item` reads each value.
@@ -125,13 +144,15 @@ impl<'a> Scan<'a> {
         mut item: impl FnMut(&mut Self) -> Option<()>,
     ) -> Option<()> {
         self.expect(b'[')?;
+        self.white();
         if self.peek()? == b']' {
             return self.advance(1);
         }
         loop {
             item(self)?;
+            self.white();
             match self.take()? {
-                b',' => {}
+                b',' => self.white(),
                 b']' => return Some(()),
                 _ => return None,
             }
@@ -157,7 +178,7 @@ impl<'a> Scan<'a> {
                 let depth = depth.checked_sub(1)?;
                 self.skip_items(b'}', |scan| {
                     scan.skip_string()?;
-                    scan.expect(b':')?;
+                    scan.colon()?;
                     scan.skip_within(depth)
                 })
             }
@@ -178,13 +199,15 @@ impl<'a> Scan<'a> {
         mut item: impl FnMut(&mut Self) -> Option<()>,
     ) -> Option<()> {
         self.advance(1)?;
+        self.white();
         if self.peek()? == close {
             return self.advance(1);
         }
         loop {
             item(self)?;
+            self.white();
             match self.take()? {
-                b',' => {}
+                b',' => self.white(),
                 byte => return (byte == close).then_some(()),
             }
         }
@@ -193,8 +216,7 @@ impl<'a> Scan<'a> {
     fn skip_string(&mut self) -> Option<()> {
         self.expect(b'"')?;
         loop {
-            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-            self.at += self.rest().iter().position(special)?;
+            self.at += words::plain(self.rest());
             match self.take()? {
                 b'"' => return Some(()),
                 b'\\' => self.skip_escape()?,
@@ -238,8 +260,7 @@ impl<'a> Scan<'a> {
     }
 
     fn skip_digits(&mut self) -> usize {
-        let rest = self.rest();
-        let digits = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = words::digits(self.rest()).0;
         self.at += digits;
         digits
     }
@@ -257,7 +278,7 @@ mod tests {
         scan.skip().and_then(|()| scan.end()).is_some()
     }
 
-    /// What is skipped is JSON, and what is compact JSON is skipped.
+    /// What is skipped is JSON, and what is JSON is skipped.
     #[test]
     fn what_is_skipped_is_json() {
         let good = [
@@ -271,6 +292,8 @@ mod tests {
             "[1,[2,{}],null]",
             "{\"a\":true,\"\\u0041\":[false]} \n",
             "\"é\"",
+            "{\n \"a\": [\n  1,\n  \"b\"\n ],\r\n\t\"c\" : { }\n}",
+            "[ ]",
         ];
         let bad = [
             "",
@@ -298,6 +321,8 @@ mod tests {
             "1x",
             "[1]]",
             "NaN",
+            "[1,\u{b}2]",
+            "{\"a\"\u{0}:1}",
         ];
         for text in good {
             assert!(skipped(text) && serde_json::from_str::<IgnoredAny>(text).is_ok(), "{text}");
@@ -324,7 +349,7 @@ mod tests {
     proptest! {
         /// On anything near JSON: what is accepted, `serde_json` accepts.
         #[test]
-        fn accepts_nothing_that_serde_refuses(text in "[\\[\\]{}:,\"\\\\u0-9a.eE+ -]{0,12}") {
+        fn accepts_nothing_that_serde_refuses(text in "[\\[\\]{}:,\"\\\\u0-9a.eE+ \\n-]{0,12}") {
             if skipped(&text) {
                 prop_assert!(serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{}", text);
             }

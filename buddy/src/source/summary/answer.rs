@@ -13,7 +13,7 @@ pub(super) struct Summary<'a> {
     pub(super) pods: Option<Vec<Pod<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Node<'a> {
     #[serde(borrow)]
@@ -30,7 +30,7 @@ pub(super) struct Node<'a> {
     pub(super) fs: Option<Filesystem<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Pod<'a> {
     #[serde(borrow)]
@@ -45,7 +45,7 @@ pub(super) struct Pod<'a> {
     pub(super) volume: Option<Vec<Volume<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 pub(super) struct PodRef<'a> {
     #[serde(borrow)]
     pub(super) name: Text<'a>,
@@ -55,7 +55,7 @@ pub(super) struct PodRef<'a> {
     pub(super) uid: Text<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Container<'a> {
     #[serde(borrow)]
@@ -76,7 +76,7 @@ pub(super) struct Container<'a> {
     pub(super) user_defined_metrics: Option<Vec<UserDefined<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Cpu<'a> {
     #[serde(borrow)]
@@ -85,7 +85,7 @@ pub(super) struct Cpu<'a> {
     pub(super) usage_core_nano_seconds: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Memory<'a> {
     #[serde(borrow)]
@@ -98,7 +98,7 @@ pub(super) struct Memory<'a> {
 }
 
 /// At the top is the interface `eth0`, and nothing where there is none of that name.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Network<'a> {
     #[serde(borrow)]
@@ -111,7 +111,7 @@ pub(super) struct Network<'a> {
     pub(super) interfaces: Option<Vec<Interface<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Interface<'a> {
     #[serde(borrow, default)]
@@ -122,7 +122,7 @@ pub(super) struct Interface<'a> {
     pub(super) tx_errors: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Filesystem<'a> {
     #[serde(borrow)]
@@ -135,7 +135,7 @@ pub(super) struct Filesystem<'a> {
 }
 
 /// A [`Filesystem`] with a name. (Flattening one into the other would make serde collect it first.)
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Volume<'a> {
     #[serde(borrow)]
@@ -181,7 +181,7 @@ pub(super) struct UserDefined<'a> {
 /// A time that is read when somebody asks: most are those of samples whose times do not matter.
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(super) struct Time<'a>(#[serde(borrow)] Text<'a>);
+pub(super) struct Time<'a>(#[serde(borrow)] pub(super) Text<'a>);
 
 impl Time<'_> {
     /// In milliseconds since 1970; none for Go's zero time and for what is no time.

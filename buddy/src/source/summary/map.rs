@@ -11,11 +11,8 @@ use crate::source::{
 
 /// The readings of a summary.
 pub(super) fn readings(summary: &Summary<'_>, recorder: Recorder<'_>) -> Readings {
-    let mut mapper = Mapper { recorder, names: Names::default() };
+    let mut mapper = Mapper::new(recorder);
     mapper.node(&summary.node);
-    for container in summary.node.system_containers.iter().flatten() {
-        mapper.system_container(container);
-    }
     let pods = summary.pods.as_deref().unwrap_or_default();
     let living = Candidates::of(pods.iter().map(|pod| (pod_name(pod), rank_of_pod(pod))));
     for (index, pod) in pods.iter().enumerate() {
@@ -23,16 +20,50 @@ pub(super) fn readings(summary: &Summary<'_>, recorder: Recorder<'_>) -> Reading
             mapper.pod(pod);
         }
     }
-    mapper.recorder.finish()
+    mapper.finish()
 }
 
-struct Mapper<'r> {
+/// Records the node and the pods of a summary.
+pub(super) struct Mapper<'r> {
     recorder: Recorder<'r>,
     names: Names,
 }
 
-impl Mapper<'_> {
-    fn node(&mut self, node: &Node<'_>) {
+impl<'r> Mapper<'r> {
+    pub(super) fn new(recorder: Recorder<'r>) -> Self {
+        Self { recorder, names: Names::default() }
+    }
+
+    /// The readings of all that was recorded.
+    pub(super) fn finish(self) -> Readings {
+        self.recorder.finish()
+    }
+
+    /// The node and its system containers.
+    pub(super) fn node(&mut self, node: &Node<'_>) {
+        self.node_as_a_whole(node);
+        for container in node.system_containers.iter().flatten() {
+            self.system_container(container);
+        }
+    }
+
+    /// A pod and its containers. Of several pods of one name only the living one is to be recorded.
+    pub(super) fn pod(&mut self, pod: &Pod<'_>) {
+        let who = Who {
+            namespace: &pod.pod_ref.namespace,
+            pod: &pod.pod_ref.name,
+            pod_uid: &pod.pod_ref.uid,
+        };
+        self.pod_as_a_whole(pod, who);
+        let containers = pod.containers.as_deref().unwrap_or_default();
+        for (index, container) in containers.iter().enumerate() {
+            if is_living(containers, index) {
+                self.container(container, who);
+            }
+        }
+    }
+
+    fn node_as_a_whole(&mut self, node: &Node<'_>) {
         let network_ms = || node.network.as_ref().and_then(|network| ms(&network.time));
         let fs_ms = || node.fs.as_ref().and_then(|fs| ms(&fs.time));
         let time_ms = usage_ms(&node.cpu, &node.memory).or_else(network_ms).or_else(fs_ms);
@@ -52,21 +83,6 @@ impl Mapper<'_> {
         let Some(time_ms) = usage_ms(&container.cpu, &container.memory) else { return };
         if self.names.begin_system(&mut self.recorder, &container.name) {
             self.usage(container, time_ms);
-        }
-    }
-
-    fn pod(&mut self, pod: &Pod<'_>) {
-        let who = Who {
-            namespace: &pod.pod_ref.namespace,
-            pod: &pod.pod_ref.name,
-            pod_uid: &pod.pod_ref.uid,
-        };
-        self.pod_as_a_whole(pod, who);
-        let containers = pod.containers.as_deref().unwrap_or_default();
-        for (index, container) in containers.iter().enumerate() {
-            if is_living(containers, index) {
-                self.container(container, who);
-            }
         }
     }
 
