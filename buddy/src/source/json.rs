@@ -1,5 +1,6 @@
 //! Decoding of JSON answers, with errors that say where.
 
+mod alike;
 mod pull;
 mod scan;
 mod text;
@@ -8,6 +9,7 @@ mod time;
 use serde::Deserialize;
 
 pub(super) use self::{
+    alike::Alike,
     pull::{general, list, once, text},
     scan::Scan,
     text::{Entries, Text},

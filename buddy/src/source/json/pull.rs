@@ -20,7 +20,7 @@ pub(in crate::source) fn once<T>(place: &mut Option<T>, value: Option<T>) -> Opt
 /// The items of a list.
 pub(in crate::source) fn list<'a, T>(
     scan: &mut Scan<'a>,
-    item: impl Fn(&mut Scan<'a>) -> Option<T>,
+    mut item: impl FnMut(&mut Scan<'a>) -> Option<T>,
 ) -> Option<Vec<T>> {
     let mut items = Vec::new();
     scan.list(|scan| {

@@ -50,12 +50,17 @@ impl<'a> Scan<'a> {
     /// Goes on behind white space.
     #[inline]
     pub(in crate::source) fn white(&mut self) {
-        while let Some(byte @ ..=b' ') = self.peek() {
-            match byte {
-                b' ' => self.at += words::spaces(self.rest()),
-                b'\n' | b'\r' | b'\t' => self.at += 1,
-                _ => return,
-            }
+        if matches!(self.peek(), Some(..=b' ')) {
+            self.at += words::line_break(self.rest());
+            self.more_white();
+        }
+    }
+
+    /// What white space is left behind a line break and its indentation: most often none.
+    #[inline]
+    fn more_white(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
         }
     }
 
@@ -70,6 +75,7 @@ impl<'a> Scan<'a> {
     }
 
     /// These bytes.
+    #[inline]
     pub(in crate::source) fn literal(&mut self, literal: &[u8]) -> Option<()> {
         self.rest().starts_with(literal).then(|| self.at += literal.len())
     }
@@ -116,8 +122,7 @@ impl<'a> Scan<'a> {
             return self.advance(1);
         }
         loop {
-            let key = self.string()?;
-            self.colon()?;
+            let key = self.key()?;
             member(self, key)?;
             self.white();
             match self.take()? {
@@ -128,12 +133,20 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// A key, and what stands between it and its value.
+    #[inline]
+    pub(in crate::source) fn key(&mut self) -> Option<&'a str> {
+        let key = self.string()?;
+        self.colon()?;
+        Some(key)
+    }
+
     /// What stands between a key and its value.
     #[inline]
     fn colon(&mut self) -> Option<()> {
         self.white();
         self.expect(b':')?;
-        self.white();
+        self.more_white();
         Some(())
     }
 

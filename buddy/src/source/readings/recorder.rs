@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use heapster_shared::{
-    entity::Level,
+    entity::{Labels, Level},
     row::Cell,
     schema::{Field, Metric, MetricDef, MetricId},
     tag,
@@ -213,15 +213,34 @@ impl<'s, N: Clone> Recorder<'s, N> {
 
     /// A field of one device or volume.
     pub fn resource(&mut self, metric: MetricId, resource_id: &str, cell: Cell) {
-        let def = metric.def();
-        let of_resource = |field: &Field| {
-            let labels = field.labels.as_ref();
-            labels.is_some_and(|labels| {
-                labels.len() == 1 && labels.get(tag::RESOURCE_ID) == Some(resource_id)
-            })
+        self.resources(resource_id, [(metric, cell)]);
+    }
+
+    /// Fields of one device or volume, whose labels are then compared once.
+    pub fn resources<const COUNT: usize>(
+        &mut self,
+        resource_id: &str,
+        values: [(MetricId, Cell); COUNT],
+    ) {
+        let known = std::cell::Cell::new(std::ptr::null());
+        let of_resource = |labels: &Arc<Labels>| {
+            let place = Arc::as_ptr(labels);
+            if known.get() == place {
+                return true;
+            }
+            let same = labels.len() == 1 && labels.get(tag::RESOURCE_ID) == Some(resource_id);
+            if same {
+                known.set(place);
+            }
+            same
         };
-        let same = |field: &Field| is_known(field, def) && of_resource(field);
-        self.record(cell, same, || Field::resource(def, resource_id));
+        for (metric, cell) in values {
+            let def = metric.def();
+            let same = |field: &Field| {
+                is_known(field, def) && field.labels.as_ref().is_some_and(of_resource)
+            };
+            self.record(cell, same, || Field::resource(def, resource_id));
+        }
     }
 
     /// Any other field.
@@ -279,12 +298,15 @@ impl<'s, N: Clone> Recorder<'s, N> {
             }
         }
         let so_far = self.fields.as_deref().unwrap_or_else(|| shape.measured(at));
-        let field = make();
+        let mut field = make();
         let wanted = belongs(&field.metric, shape.subject.level()) && at < MOST_FIELDS;
         if !wanted || so_far.iter().any(same) {
             return;
         }
         let mut fields = self.fields.take().unwrap_or_else(|| so_far_of(shape, at));
+        if let Some(last) = fields.last().filter(|last| last.labels == field.labels) {
+            field.labels.clone_from(&last.labels);
+        }
         fields.push(field);
         self.fields = Some(fields);
         self.cells.push(cell);

@@ -77,16 +77,15 @@ impl Values<'_, '_> {
 
     /// Bytes in use, in all and free; inodes in all and free.
     fn resource(&mut self, resource_id: &str, values: [Option<u64>; 5]) {
-        let metrics = [
-            table::FILESYSTEM_USAGE,
-            table::FILESYSTEM_LIMIT,
-            table::FILESYSTEM_AVAILABLE,
-            table::FILESYSTEM_INODES,
-            table::FILESYSTEM_INODES_FREE,
+        let [used, limit, available, inodes, inodes_free] = values.map(cell);
+        let values = [
+            (table::FILESYSTEM_USAGE, used),
+            (table::FILESYSTEM_LIMIT, limit),
+            (table::FILESYSTEM_AVAILABLE, available),
+            (table::FILESYSTEM_INODES, inodes),
+            (table::FILESYSTEM_INODES_FREE, inodes_free),
         ];
-        for (metric, value) in metrics.into_iter().zip(values) {
-            self.0.resource(metric, resource_id, cell(value));
-        }
+        self.0.resources(resource_id, values);
     }
 
     pub(super) fn accelerators(&mut self, accelerators: &[Accelerator<'_>]) {

@@ -29,18 +29,13 @@ pub(super) fn plain(text: &[u8]) -> usize {
     at + text[at..].iter().position(special).unwrap_or(text.len() - at)
 }
 
-/// Number of spaces at the beginning.
+/// Bytes of a line break and the spaces behind it, up to 16, or less at the end of the text.
 #[inline]
-pub(super) fn spaces(text: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(word) = word(text, at) {
-        let others = word ^ (ONES * b' ' as u64);
-        if others != 0 {
-            return at + first(others);
-        }
-        at += BYTES;
-    }
-    at + text[at..].iter().position(|byte| *byte != b' ').unwrap_or(text.len() - at)
+pub(super) fn line_break(text: &[u8]) -> usize {
+    const INDENTED: u128 = u128::from_le_bytes(*b"\n               ");
+    let Some(bytes) = text.first_chunk() else { return 0 };
+    let others = u128::from_le_bytes(*bytes) ^ INDENTED;
+    (others.trailing_zeros() / 8) as usize
 }
 
 /// The digits at the beginning: how many, and the number that they make, wrapped where there are
@@ -115,9 +110,8 @@ mod tests {
         fn words_are_bytes(text in "[ -~\\n\"\\\\é0-9]{0,40}") {
             let bytes = text.as_bytes();
             let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-            let count = |found: Option<usize>| found.unwrap_or(bytes.len());
-            prop_assert_eq!(plain(bytes), count(bytes.iter().position(special)));
-            prop_assert_eq!(spaces(bytes), count(bytes.iter().position(|byte| *byte != b' ')));
+            let count = bytes.iter().position(special).unwrap_or(bytes.len());
+            prop_assert_eq!(plain(bytes), count);
         }
 
         #[test]
@@ -126,11 +120,13 @@ mod tests {
             prop_assert_eq!(digits(text.as_bytes()), (number.to_string().len(), number));
         }
 
+        /// Never more than there is, and all of what fits.
         #[test]
-        fn spaces_are_counted(count in 0_usize..30, after in "[^ ]?[ a]{0,9}") {
-            let rest = after.bytes().take_while(|byte| *byte == b' ').count();
-            let text = " ".repeat(count) + &after;
-            prop_assert_eq!(spaces(text.as_bytes()), count + rest);
+        fn line_breaks_are_measured(count in 0_usize..30, after in "[^ ][ a\\n]{0,30}") {
+            let text = format!("\n{}{after}", " ".repeat(count));
+            let expected = if text.len() < 16 { 0 } else { 16.min(count + 1) };
+            prop_assert_eq!(line_break(text.as_bytes()), expected);
+            prop_assert_eq!(line_break(format!(" {text}").as_bytes()), 0);
         }
     }
 
