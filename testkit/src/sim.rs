@@ -17,6 +17,7 @@ mod cadvisor_v1;
 mod cadvisor_v2;
 mod cluster;
 mod identity;
+mod indent;
 mod json;
 mod kubelet;
 mod kubelet_metrics;

@@ -67,9 +67,24 @@ pub(super) fn time(out: &mut Out, before: &str, unix_ms: i64) {
 /// Appends text, then a time in quotes, to the second, as Kubernetes writes them.
 pub(super) fn second(out: &mut Out, before: &str, unix_ms: i64) {
     text(out, before);
-    let clock = clock(unix_ms);
-    out.extend_from_slice(&clock[..20]);
-    out.extend_from_slice(b"Z\"");
+    Second::new(unix_ms).write(out);
+}
+
+/// A time in quotes, to the second, for what has the same time many times over.
+#[derive(Clone, Copy)]
+pub(super) struct Second([u8; 22]);
+
+impl Second {
+    pub(super) fn new(unix_ms: i64) -> Self {
+        let mut second = [0; 22];
+        second[..20].copy_from_slice(&clock(unix_ms)[..20]);
+        second[20..].copy_from_slice(b"Z\"");
+        Self(second)
+    }
+
+    pub(super) fn write(self, out: &mut Out) {
+        out.extend_from_slice(&self.0);
+    }
 }
 
 /// A time in quotes, to the millisecond.

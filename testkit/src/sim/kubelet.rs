@@ -1,16 +1,29 @@
-//! The kubelet's `/stats/summary`, with the times to the second that it has.
+//! The kubelet's `/stats/summary`, with the times to the second that it has, laid out as it does.
+
+mod usage;
+
+use usage::{Taken, Told, cpu, filesystem, memory, network, zero_memory};
 
 use super::{
     Behaviour,
     identity::{host_name, mix, uuid},
-    json::{Out, number, second, string, text},
-    machine::{DISK_BYTES, INODES, INODES_FREE},
+    indent::put,
+    json::{Out, Second, string},
     view::{ContainerView, HostView, PodView, Sample},
     workload::LIMIT_BYTES,
 };
 
 /// A pod that was left over started so long before the one that took its name.
 const LEFTOVER_AGE_MS: i64 = 3_600_000;
+
+/// How deep the members of the node are...
+const NODE: usize = 2;
+/// ... of a system container of it...
+const SYSTEM: usize = 4;
+/// ... of a pod...
+const POD: usize = 3;
+/// ... and of a container of a pod.
+const CONTAINER: usize = 5;
 
 /// How much a kubelet tells.
 struct Summary<'a> {
@@ -34,7 +47,9 @@ enum Known {
 
 /// The answer of `/stats/summary`.
 pub(super) fn summary(view: &HostView<'_>, only_cpu_and_memory: bool) -> Out {
-    let mut out = Out::with_capacity(view.config().containers_per_host() * 1900 + 4096);
+    let config = view.config();
+    let capacity = config.containers_per_host() * 1300 + config.pods_per_host * 2000 + 4096;
+    let mut out = Out::with_capacity(capacity);
     let summary = Summary {
         view,
         light: only_cpu_and_memory,
@@ -42,86 +57,145 @@ pub(super) fn summary(view: &HostView<'_>, only_cpu_and_memory: bool) -> Out {
         starting: view.behaviour() == Behaviour::Starting,
     };
     summary.node(&mut out);
-    text(&mut out, r#","pods":["#);
+    put!(&mut out, 1, r#","pods":"#);
+    let mut list = List::default();
     for (index, pod) in view.pods().enumerate() {
-        text(&mut out, if index == 0 { "" } else { "," });
+        list.item::<POD>(&mut out);
         summary.pod(&mut out, &pod);
         if view.behaviour() == Behaviour::Leftovers && index == 0 {
-            text(&mut out, ",");
+            list.item::<POD>(&mut out);
             summary.leftover_pod(&mut out, &pod);
         }
     }
-    text(&mut out, "]}");
+    list.end::<POD>(&mut out);
+    put!(&mut out, 1, "}");
     out
+}
+
+/// A list of objects whose members have a depth.
+#[derive(Default)]
+struct List {
+    has_items: bool,
+}
+
+impl List {
+    /// Up to the first name of the next item.
+    fn item<const DEPTH: usize>(&mut self, out: &mut Out) {
+        if self.has_items {
+            put!(out, DEPTH - 1, ",{");
+        } else {
+            put!(out, DEPTH - 2, "[{");
+        }
+        self.has_items = true;
+    }
+
+    fn end<const DEPTH: usize>(&self, out: &mut Out) {
+        if self.has_items {
+            put!(out, DEPTH - 1, "]");
+        } else {
+            put!(out, DEPTH - 2, "[]");
+        }
+    }
 }
 
 impl Summary<'_> {
     fn node(&self, out: &mut Out) {
         let machine = self.view.machine();
-        let sample = self.view.newest_second(&machine);
-        string(out, r#"{"node":{"nodeName":"#, &host_name(self.view.host()));
-        text(out, r#","systemContainers":[{"name":"pods""#);
-        self.machine_usage(out, &machine, &sample);
-        text(out, "}]");
-        self.machine_usage(out, &machine, &sample);
+        let taken = Taken::new(self.view.newest_second(&machine));
+        put!(out, 0, r#"{"node":{"nodeName":"#);
+        string(out, "", &host_name(self.view.host()));
+        put!(out, NODE, r#","systemContainers":[{"name":"pods""#);
+        self.machine_usage::<SYSTEM>(out, &machine, &taken);
+        put!(out, SYSTEM, "}]");
+        self.machine_usage::<NODE>(out, &machine, &taken);
         if !self.light && !self.starting {
-            self.network(out, &sample);
-            self.filesystem(out, "fs", &sample, sample.disk_used);
-            text(out, r#","runtime":{"imageFs":{"#);
-            self.filesystem_members(out, &sample, sample.disk_used / 4);
-            text(out, "}}");
-            if !self.windows {
-                second(out, r#","rlimit":{"time":"#, sample.time_ms);
-                text(out, r#","maxpid":32768,"curproc":300}"#);
-            }
+            self.machine_network_and_disk(out, &taken);
         }
-        text(out, "}");
+        put!(out, NODE, "}");
+    }
+
+    fn machine_network_and_disk(&self, out: &mut Out, taken: &Taken) {
+        let disk_used = taken.sample.disk_used;
+        network::<NODE>(out, taken, self.windows);
+        put!(out, NODE, r#","fs":{"time":"#);
+        filesystem::<NODE>(out, taken, disk_used, self.windows);
+        put!(out, NODE, r#","runtime":{"imageFs":{"time":"#);
+        filesystem::<{ NODE + 1 }>(out, taken, disk_used / 4, self.windows);
+        put!(out, NODE + 1, "}");
+        if !self.windows {
+            put!(out, NODE, r#","rlimit":{"time":"#);
+            taken.time.write(out);
+            put!(out, NODE + 1, r#","maxpid":32768,"curproc":300}"#);
+        }
     }
 
     /// `,"startTime":..,"cpu":..,"memory":..` of what has the whole machine to itself.
-    fn machine_usage(&self, out: &mut Out, machine: &ContainerView, sample: &Sample) {
-        second(out, r#","startTime":"#, self.view.shown(machine.life.started_ms));
-        cpu(out, sample, if self.starting { Known::NoRate } else { Known::All });
-        let available = self.view.memory_bytes().saturating_sub(sample.working_set);
-        memory(out, sample, Some(available));
+    fn machine_usage<const DEPTH: usize>(
+        &self,
+        out: &mut Out,
+        machine: &ContainerView,
+        taken: &Taken,
+    ) {
+        self.started::<DEPTH>(out, machine.life.started_ms);
+        cpu::<DEPTH>(out, taken, if self.starting { Known::NoRate } else { Known::All });
+        let available = self.view.memory_bytes().saturating_sub(taken.sample.working_set);
+        let told = Told { windows: false, known: Known::All };
+        memory::<DEPTH>(out, taken, Some(available), told);
+    }
+
+    /// `,"startTime":..`.
+    fn started<const DEPTH: usize>(&self, out: &mut Out, true_ms: i64) {
+        put!(out, DEPTH, r#","startTime":"#);
+        Second::new(self.view.shown(true_ms)).write(out);
     }
 
     fn pod(&self, out: &mut Out, pod: &PodView) {
         pod_reference(out, pod, &pod.identity.uid);
-        second(out, r#","startTime":"#, self.view.shown(pod.life.started_ms));
+        self.started::<POD>(out, pod.life.started_ms);
         if self.starting && pod.index == 2 {
-            text(out, r#","containers":null}"#);
+            put!(out, POD, r#","containers":null}"#);
             return;
         }
         self.containers(out, pod);
-        let sample = self.view.newest_second(&self.view.pod_cgroup(pod));
-        let known = self.known(pod);
-        if known != Known::Nothing {
-            cpu(out, &sample, known);
-            self.memory(out, &sample, None, known);
+        let taken = Taken::new(self.view.newest_second(&self.view.pod_cgroup(pod)));
+        let told = Told { windows: self.windows, known: self.known(pod) };
+        if told.known != Known::Nothing {
+            cpu::<POD>(out, &taken, told.known);
+            memory::<POD>(out, &taken, None, told);
         }
-        if self.light {
-            text(out, "}");
-            return;
+        if !self.light {
+            self.pod_network_and_disk(out, pod, &taken);
         }
+        put!(out, POD, "}");
+    }
+
+    fn pod_network_and_disk(&self, out: &mut Out, pod: &PodView, taken: &Taken) {
         if self.view.config().sandboxes && !self.starting {
-            self.network(out, &self.view.newest_second(&self.view.sandbox(pod)));
+            let sandbox = Taken::new(self.view.newest_second(&self.view.sandbox(pod)));
+            network::<POD>(out, &sandbox, self.windows);
         }
-        self.volumes(out, &sample);
-        text(out, if self.windows { "}" } else { r#","process_stats":{"process_count":0}}"# });
+        if !self.windows {
+            token_volume(out, taken.time);
+        }
+        put!(out, POD, r#","ephemeral-storage":{"time":"#);
+        filesystem::<POD>(out, taken, taken.sample.disk_used, self.windows);
+        if !self.windows {
+            put!(out, POD, r#","process_stats":{"process_count":0}"#);
+        }
     }
 
     fn containers(&self, out: &mut Out, pod: &PodView) {
-        text(out, r#","containers":["#);
+        put!(out, POD, r#","containers":"#);
+        let mut list = List::default();
         for (index, container) in self.view.containers(pod).enumerate() {
-            text(out, if index == 0 { "" } else { "," });
             if self.view.behaviour() == Behaviour::Leftovers && pod.index == 1 && index == 0 {
+                list.item::<CONTAINER>(out);
                 self.leftover_container(out, &container);
-                text(out, ",");
             }
+            list.item::<CONTAINER>(out);
             self.container(out, &container, self.known(pod));
         }
-        text(out, "]");
+        list.end::<CONTAINER>(out);
     }
 
     /// In a kubelet that has just started it depends on the pod.
@@ -135,142 +209,73 @@ impl Summary<'_> {
     }
 
     fn container(&self, out: &mut Out, container: &ContainerView, known: Known) {
-        let sample = self.view.newest_second(container);
-        string(out, r#"{"name":"#, &container.name);
-        second(out, r#","startTime":"#, self.view.shown(container.life.started_ms));
+        let taken = Taken::new(self.view.newest_second(container));
+        let Sample { working_set, disk_used, .. } = taken.sample;
+        put!(out, CONTAINER, r#""name":"#);
+        string(out, "", &container.name);
+        self.started::<CONTAINER>(out, container.life.started_ms);
         if known != Known::Nothing {
-            cpu(out, &sample, known);
-            let available = LIMIT_BYTES.saturating_sub(sample.working_set);
-            self.memory(out, &sample, Some(available), known);
+            cpu::<CONTAINER>(out, &taken, known);
+            let available = Some(LIMIT_BYTES.saturating_sub(working_set));
+            let told = Told { windows: self.windows, known };
+            memory::<CONTAINER>(out, &taken, available, told);
         }
         if !self.light {
-            self.filesystem(out, "rootfs", &sample, sample.disk_used / 2);
-            self.filesystem(out, "logs", &sample, 8192);
+            put!(out, CONTAINER, r#","rootfs":{"time":"#);
+            filesystem::<CONTAINER>(out, &taken, disk_used / 2, self.windows);
+            put!(out, CONTAINER, r#","logs":{"time":"#);
+            filesystem::<CONTAINER>(out, &taken, 8192, self.windows);
         }
-        text(out, "}");
-    }
-
-    fn memory(&self, out: &mut Out, sample: &Sample, available: Option<u64>, known: Known) {
-        if known == Known::Zero {
-            zero_memory(out, sample.time_ms);
-        } else if self.windows {
-            second(out, r#","memory":{"time":"#, sample.time_ms);
-            number(out, r#","workingSetBytes":"#, sample.working_set);
-            text(out, "}");
-        } else {
-            memory(out, sample, available);
-        }
+        put!(out, CONTAINER, "}");
     }
 
     /// The pod that had the name before: its control group is there, and nothing runs in it.
     fn leftover_pod(&self, out: &mut Out, pod: &PodView) {
         let uid = uuid(mix(&[self.view.config().seed, 9, self.view.host() as u64]));
         pod_reference(out, pod, &uid);
-        second(out, r#","startTime":"#, self.view.shown(pod.life.started_ms) - LEFTOVER_AGE_MS);
-        text(out, r#","containers":["#);
-        for (index, container) in self.view.containers(pod).enumerate() {
-            text(out, if index == 0 { "" } else { "," });
+        self.started::<POD>(out, pod.life.started_ms - LEFTOVER_AGE_MS);
+        put!(out, POD, r#","containers":"#);
+        let mut list = List::default();
+        for container in self.view.containers(pod) {
+            list.item::<CONTAINER>(out);
             self.leftover_container(out, &container);
         }
-        text(out, "]}");
+        list.end::<CONTAINER>(out);
+        put!(out, POD, "}");
     }
 
     /// The run of a container before this one.
     fn leftover_container(&self, out: &mut Out, container: &ContainerView) {
-        let time_ms = self.view.newest_second(container).time_ms;
-        let started_ms = self.view.shown(container.life.started_ms) - LEFTOVER_AGE_MS;
-        string(out, r#"{"name":"#, &container.name);
-        second(out, r#","startTime":"#, started_ms);
-        second(out, r#","cpu":{"time":"#, time_ms);
-        text(out, r#","usageNanoCores":0,"usageCoreNanoSeconds":7000000}"#);
-        zero_memory(out, time_ms);
-        text(out, "}");
-    }
-
-    fn network(&self, out: &mut Out, sample: &Sample) {
-        second(out, r#","network":{"time":"#, sample.time_ms);
-        text(out, ",");
-        self.interface(out, sample);
-        text(out, r#","interfaces":[{"#);
-        self.interface(out, sample);
-        text(out, "}]}");
-    }
-
-    fn interface(&self, out: &mut Out, sample: &Sample) {
-        let (errors_received, errors_sent) =
-            if self.windows { ("", "") } else { (r#","rxErrors":0"#, r#","txErrors":0"#) };
-        number(out, r#""name":"eth0","rxBytes":"#, sample.received);
-        text(out, errors_received);
-        number(out, r#","txBytes":"#, sample.sent);
-        text(out, errors_sent);
-    }
-
-    /// The volume that has the service account's token, and all that the pod has on the disk.
-    fn volumes(&self, out: &mut Out, sample: &Sample) {
-        if !self.windows {
-            second(out, r#","volume":[{"time":"#, sample.time_ms);
-            text(out, r#","availableBytes":12638236672,"capacityBytes":12638248960,"#);
-            text(out, r#""usedBytes":12288,"inodesFree":3085501,"inodes":3085510,"#);
-            text(out, r#""inodesUsed":9,"name":"default-token"}]"#);
-        }
-        self.filesystem(out, "ephemeral-storage", sample, sample.disk_used);
-    }
-
-    /// A filesystem on the host's disk, of which `used` bytes are this one's.
-    fn filesystem(&self, out: &mut Out, name: &str, sample: &Sample, used: u64) {
-        text(out, ",\"");
-        text(out, name);
-        text(out, "\":{");
-        self.filesystem_members(out, sample, used);
-        text(out, "}");
-    }
-
-    fn filesystem_members(&self, out: &mut Out, sample: &Sample, used: u64) {
-        second(out, r#""time":"#, sample.time_ms);
-        number(out, r#","availableBytes":"#, DISK_BYTES.saturating_sub(sample.disk_used));
-        number(out, r#","capacityBytes":"#, DISK_BYTES);
-        number(out, r#","usedBytes":"#, used);
-        if !self.windows {
-            number(out, r#","inodesFree":"#, INODES_FREE);
-            number(out, r#","inodes":"#, INODES);
-            number(out, r#","inodesUsed":"#, INODES - INODES_FREE);
-        }
+        let time = Second::new(self.view.newest_second(container).time_ms);
+        put!(out, CONTAINER, r#""name":"#);
+        string(out, "", &container.name);
+        self.started::<CONTAINER>(out, container.life.started_ms - LEFTOVER_AGE_MS);
+        put!(out, CONTAINER, r#","cpu":{"time":"#);
+        time.write(out);
+        put!(out, CONTAINER + 1, r#","usageNanoCores":0,"usageCoreNanoSeconds":7000000}"#);
+        zero_memory::<CONTAINER>(out, time);
+        put!(out, CONTAINER, "}");
     }
 }
 
 fn pod_reference(out: &mut Out, pod: &PodView, uid: &str) {
-    string(out, r#"{"podRef":{"name":"#, &pod.identity.name);
-    string(out, r#","namespace":"#, pod.identity.namespace);
-    string(out, r#","uid":"#, uid);
-    text(out, "}");
+    put!(out, POD, r#""podRef":{"name":"#);
+    string(out, "", &pod.identity.name);
+    put!(out, POD + 1, r#","namespace":"#);
+    string(out, "", pod.identity.namespace);
+    put!(out, POD + 1, r#","uid":"#);
+    string(out, "", uid);
+    put!(out, POD + 1, "}");
 }
 
-fn cpu(out: &mut Out, sample: &Sample, known: Known) {
-    second(out, r#","cpu":{"time":"#, sample.time_ms);
-    if known == Known::All {
-        number(out, r#","usageNanoCores":"#, sample.cpu_millicores * 1_000_000);
-    }
-    let total = if known == Known::Zero { 0 } else { sample.cpu_ns };
-    number(out, r#","usageCoreNanoSeconds":"#, total);
-    text(out, "}");
+/// The volume that has the service account's token.
+fn token_volume(out: &mut Out, time: Second) {
+    put!(out, POD, r#","volume":[{"time":"#);
+    time.write(out);
+    put!(out, POD + 2, r#","availableBytes":12638236672,"capacityBytes":12638248960"#);
+    put!(out, POD + 2, r#","usedBytes":12288,"inodesFree":3085501,"inodes":3085510"#);
+    put!(out, POD + 2, r#","inodesUsed":9,"name":"default-token"}]"#);
 }
 
-/// What has no limit has nothing available.
-fn memory(out: &mut Out, sample: &Sample, available: Option<u64>) {
-    second(out, r#","memory":{"time":"#, sample.time_ms);
-    if let Some(available) = available {
-        number(out, r#","availableBytes":"#, available);
-    }
-    number(out, r#","usageBytes":"#, sample.working_set + sample.cache);
-    number(out, r#","workingSetBytes":"#, sample.working_set);
-    number(out, r#","rssBytes":"#, sample.working_set / 2);
-    number(out, r#","pageFaults":"#, sample.page_faults);
-    number(out, r#","majorPageFaults":"#, sample.major_page_faults);
-    text(out, "}");
-}
-
-fn zero_memory(out: &mut Out, time_ms: i64) {
-    second(out, r#","memory":{"time":"#, time_ms);
-    text(out, r#","usageBytes":0,"workingSetBytes":0,"rssBytes":0,"pageFaults":0,"#);
-    text(out, r#""majorPageFaults":0}"#);
-}
+#[cfg(test)]
+mod tests;
