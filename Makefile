@@ -1,12 +1,12 @@
 # Heapster's tasks; `make` lists them. CI runs `make ci`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench demo docs install clean
+.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs demo docs install clean
 
 RUST_FILES = $(shell git ls-files --cached --others --exclude-standard '*.rs')
 
 help: ## List the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Watch this machine: heapster standalone
 	cargo run --release -- standalone
@@ -41,9 +41,14 @@ docs: ## Write the generated parts of docs/ anew
 
 ci: fmt-check lint doc test ## What CI runs
 
-bench: ## Whole-program figures on the simulated cluster, into docs/benchmarks.md
-	cargo build --profile dist --package heapster-master --package heapster-buddy --package heapster-testkit
+bench: bench-programs ## Whole-program figures on simulated hosts, into docs/benchmarks.md
 	target/dist/heapster-bench --write docs/benchmarks.md
+
+bench-kubernetes: bench-programs ## The same on a simulated Kubernetes cluster of up to 5,000 nodes
+	target/dist/heapster-bench --kubernetes --hosts 1000,5000 --dead 10% --write docs/benchmarks.md
+
+bench-programs:
+	cargo build --profile dist --package heapster-master --package heapster-buddy --package heapster-testkit
 
 demo: ## A simulated cluster of 20 hosts on loopback, watched by heapster standalone
 	cargo build --release --package heapster --package heapster-testkit

@@ -2,21 +2,30 @@
 //!
 //! ```text
 //! heapster-sim ◀──polls── heapster-buddy ──gRPC──▶ meter ──▶ heapster-master ◀──HTTP── this
+//!  API server  ◀─watches─     │ metrics API
+//!       └────────────────────▶┘
 //! ```
 //!
 //! For each size of cluster: start all, wait until every host is in the model, read the CPU time
 //! and counters, leave everybody alone for some rounds, read again; then watch how long after a tick
-//! its round is complete, and compare rates with the truth. Nobody asks the master anything while
-//! its CPU time is taken.
+//! its samples are where people look, and compare rates with the truth. Nobody asks the programs
+//! anything while their CPU time is taken. With `--kubernetes` the hosts are the nodes of a simulated
+//! cluster, asked for what their kubelets know.
 
 mod api;
 mod check;
+mod kubernetes;
+mod latency;
 mod machine;
+mod metadata;
 mod meter;
 mod process;
+mod programs;
 mod report;
 mod run;
+mod size;
 mod stage;
+mod trust;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -25,6 +34,8 @@ use clap::Parser;
 use heapster_shared::units::parse_duration;
 
 pub use report::{Report, write_section};
+pub use size::Portion;
+use size::Size;
 
 /// Ticks that the model holds by default: 15 minutes of 15 s.
 const DEFAULT_TICKS: u32 = 60;
@@ -39,6 +50,14 @@ pub struct Options {
     /// Sizes of cluster, one run for each
     #[arg(long, value_name = "COUNT,...", value_delimiter = ',', default_value = "100,1000")]
     pub hosts: Vec<usize>,
+    /// Simulate a Kubernetes cluster: nodes are found by its API server and asked for the kubelet's
+    /// summary, metadata is joined, and the metrics API is served
+    #[arg(long)]
+    pub kubernetes: bool,
+    /// Run the first size once more with so many hosts that do not answer: a number or a share such
+    /// as 10%; half of them are silent, the others refuse connections
+    #[arg(long, value_name = "HOSTS")]
+    pub dead: Option<Portion>,
     /// Pods on each host
     #[arg(long, default_value_t = 30)]
     pub pods: usize,
@@ -61,7 +80,8 @@ pub struct Options {
     /// Sinks of the master beside the model
     #[arg(long = "sink", value_name = "SPEC")]
     pub sinks: Vec<String>,
-    /// Write the report into this file, between its `bench` markers
+    /// Write the report into this file, between its markers `bench` or, with `--kubernetes`,
+    /// `bench-kubernetes`
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
 }
@@ -70,6 +90,16 @@ impl Options {
     /// How long the model keeps samples, where it is told.
     fn retention(&self) -> Option<Duration> {
         self.fill_model.then(|| self.resolution * DEFAULT_TICKS)
+    }
+
+    /// The sizes, in the order of their runs.
+    fn sizes(&self) -> anyhow::Result<Vec<Size>> {
+        let mut sizes: Vec<_> =
+            self.hosts.iter().map(|hosts| Size { hosts: *hosts, dead: 0 }).collect();
+        if let (Some(dead), Some(first)) = (self.dead, self.hosts.first()) {
+            sizes.insert(1, dead.dead_of(*first)?);
+        }
+        Ok(sizes)
     }
 
     fn program(&self, name: &str) -> anyhow::Result<PathBuf> {
@@ -94,8 +124,8 @@ impl Options {
 /// When a program cannot be started, stops early, or nothing comes of it in time.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let mut runs = Vec::new();
-    for hosts in &options.hosts {
-        runs.push(run::run(options, *hosts).await.with_context(|| format!("with {hosts} hosts"))?);
+    for size in options.sizes()? {
+        runs.push(run::run(options, size).await.with_context(|| format!("with {size}"))?);
     }
     Ok(Report { machine: machine::facts(), options: options.clone(), runs })
 }

@@ -86,6 +86,11 @@ impl Traffic {
         self.counts.get(label).copied().unwrap_or(0)
     }
 
+    /// Requests of every kind.
+    pub(super) fn counts(&self) -> &BTreeMap<String, usize> {
+        &self.counts
+    }
+
     pub(super) fn targets(&self) -> Vec<String> {
         self.targets.iter().cloned().collect()
     }

@@ -50,6 +50,8 @@ impl Clients {
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls)
                 .redirect(reqwest::redirect::Policy::none())
+                // What is compressed is so for the caller, who has asked for it, and passed on as it is.
+                .no_gzip()
                 .no_proxy()
                 .build()
         };

@@ -67,6 +67,9 @@ async fn handle(
     certificate: Option<User>,
     request: Request<Incoming>,
 ) -> io::Result<Answer> {
+    if request.uri().path() == "/sim" {
+        return Ok(own_page(&shared));
+    }
     let asked = Asked::new(request.method(), request.uri());
     let target = request.uri().to_string();
     let fault = shared.traffic().note(&asked.label(), &target);
@@ -82,6 +85,11 @@ async fn handle(
         Err(failure) => Err(failure),
     };
     Ok(answer.unwrap_or_else(|failure| failure.answer()))
+}
+
+/// `/sim`: what came so far, by kind of request. No real server has it; it counts for nothing.
+fn own_page(shared: &Shared) -> Answer {
+    respond::ok(&serde_json::json!({ "requests": shared.traffic().counts() }))
 }
 
 fn recognise_and_allow(

@@ -20,26 +20,31 @@ pub(super) struct Verdict {
     pub(super) first_fault: Option<String>,
 }
 
-/// Compares rates of this many hosts and of a container on each, spread over the cluster.
-pub(super) async fn rates(api: &Api, truth: &Truth, hosts: usize) -> Verdict {
-    let all = truth.config().hosts;
+/// The rates of a node that are compared, and those of a pod where it has a network.
+const NETWORKED: [MetricId; 3] =
+    [table::CPU_USAGE_RATE, table::NETWORK_RX_RATE, table::NETWORK_TX_RATE];
+/// Those of a container.
+const OF_CONTAINER: [MetricId; 2] = [table::CPU_USAGE_RATE, table::MEMORY_PAGE_FAULTS_RATE];
+
+/// Compares rates of this many of the first hosts, which are alive, and of a pod and a container on
+/// each.
+pub(super) async fn rates(api: &Api, truth: &Truth, living: usize, hosts: usize) -> Verdict {
     let mut verdict = Verdict::default();
-    for host in (0..all).step_by(all.div_ceil(hosts).max(1)) {
-        let node = format!("nodes/{}", host_name(host));
-        for metric in [table::CPU_USAGE_RATE, table::NETWORK_RX_RATE, table::NETWORK_TX_RATE] {
-            compare(api, truth, &mut verdict, host, &node, Thing::Node, metric).await;
-        }
+    for host in (0..living).step_by(living.div_ceil(hosts).max(1)) {
+        let node = format!("nodes/{}/", host_name(host));
         let pod = host % truth.config().pods_per_host.max(1);
         let container = host % truth.config().containers_per_pod.max(1);
-        let entity = format!(
-            "namespaces/{}/pods/{}/containers/{}",
-            namespace(pod),
-            pod_name(host, pod, 0),
-            container_name(container)
-        );
+        let pod_entity = format!("namespaces/{}/pods/{}/", namespace(pod), pod_name(host, pod, 0));
+        let entity = format!("{pod_entity}containers/{}/", container_name(container));
         let thing = Thing::Container { pod, container };
-        for metric in [table::CPU_USAGE_RATE, table::MEMORY_PAGE_FAULTS_RATE] {
-            compare(api, truth, &mut verdict, host, &entity, thing, metric).await;
+        let mut things = vec![(node, Thing::Node, &NETWORKED[..]), (entity, thing, &OF_CONTAINER)];
+        if truth.config().sandboxes {
+            things.push((pod_entity, Thing::Pod(pod), &NETWORKED[1..]));
+        }
+        for (entity, thing, metrics) in things {
+            for metric in metrics {
+                compare(api, truth, &mut verdict, host, &entity, thing, *metric).await;
+            }
         }
     }
     verdict
@@ -56,7 +61,7 @@ async fn compare(
 ) {
     let Some(rate) = truth.rate(host, thing, metric) else { return };
     let name = metric.def().name;
-    let values: Vec<f64> = match api.series(entity, name).await {
+    let values: Vec<f64> = match api.series(entity, metric).await {
         Ok(series) if !series.metrics.is_empty() => {
             series.metrics.iter().map(|point| point.value).collect()
         }
@@ -64,7 +69,7 @@ async fn compare(
         Err(error) => return verdict.lacks(format!("{entity} has no {name}: {error:#}")),
     };
     for value in values {
-        verdict.judge(value, rate, truth.wobble(), || format!("{entity} {name}"));
+        verdict.judge(value, rate, truth.wobble(), || format!("{entity}{name}"));
     }
 }
 

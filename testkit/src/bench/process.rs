@@ -78,11 +78,20 @@ impl Process {
 
     /// What it took so far.
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {
-        let id = self.child.id();
-        let stat = fs::read_to_string(format!("/proc/{id}/stat"))
-            .with_context(|| format!("{} is gone", self.name))?;
+        Usage::of(self.child.id()).with_context(|| format!("{} is gone", self.name))
+    }
+}
+
+impl Usage {
+    /// What this program itself took so far.
+    pub(super) fn own() -> anyhow::Result<Self> {
+        Self::of(std::process::id())
+    }
+
+    fn of(id: u32) -> anyhow::Result<Self> {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
         let status = format!("/proc/{id}/status");
-        Ok(Usage {
+        Ok(Self {
             cpu: cpu_time(&stat).context("/proc has another form than expected")?,
             rss_bytes: kibibytes(&status, "VmRSS"),
             peak_bytes: kibibytes(&status, "VmHWM"),

@@ -31,14 +31,17 @@ async fn measure_or_stop(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Prints the report, and writes it only where the figures are sound.
-#[allow(clippy::print_stdout)]
+#[allow(clippy::print_stdout, clippy::print_stderr)]
 async fn measure(options: &Options) -> anyhow::Result<()> {
     let report = bench::run(options).await?;
     println!("{report}");
+    for doubt in report.doubts() {
+        eprintln!("heapster-bench: to be doubted: {doubt}");
+    }
     let faults = report.faults();
     anyhow::ensure!(faults.is_empty(), "the figures are not sound: {}", faults.join("; "));
     match &options.write {
-        Some(path) => bench::write_section(path, &report.to_string()),
+        Some(path) => bench::write_section(path, report.section(), &report.to_string()),
         None => Ok(()),
     }
 }

@@ -126,7 +126,9 @@ impl KubernetesOptions {
             api.aggregate_metrics(server)?;
         }
         if let Some(path) = &self.kubeconfig {
-            std::fs::copy(api.kubeconfig(), path)
+            let draft = path.with_extension("new");
+            std::fs::copy(api.kubeconfig(), &draft)
+                .and_then(|_| std::fs::rename(&draft, path))
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(Some(api))
