@@ -21,9 +21,7 @@ mod options;
 mod receive;
 mod stream;
 mod tls_words;
-mod token;
 mod trust;
-mod watched;
 
 use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 
@@ -38,7 +36,6 @@ use self::{
     idle::Idle,
     receive::{Trouble, read_body, read_head},
     stream::Stream,
-    token::Token,
     trust::{Peer, Trust},
 };
 pub use self::{
@@ -47,6 +44,7 @@ pub use self::{
     error::FetchError,
     options::{ClientCertificate, FetchOptions, Pem, TlsOptions, TokenSource, Verification},
 };
+use crate::token::{self, Token};
 
 /// Of the body of a refusal no more is read than this; its first line is shown.
 const REFUSAL_BYTES: usize = 64 << 10;
