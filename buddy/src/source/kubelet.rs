@@ -33,7 +33,7 @@ pub(super) use self::{
     series::{Grouped, Timed, cell, malformed, seconds_to_ms},
 };
 use super::{
-    Layouts, PollError, Readings, Shapes, Source,
+    Kind, Layouts, PollError, Readings, Shapes, Source,
     fetch::{Body, FetchError, Fetcher},
     hosts::{Hosts, lock},
 };
@@ -62,11 +62,16 @@ pub(super) trait Document: Send + Sync + 'static {
     ) -> Result<Readings, FetchError>;
 }
 
-/// Makes the source of a document.
-///
-/// # Errors
-/// When the options are wrong.
-pub(super) fn build<D: Document>(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
+/// The entry of a document's source in the table of sources, with what it polls, in a sentence, and
+/// specs that work as written.
+pub(super) const fn kind<D: Document>(
+    summary: &'static str,
+    samples: &'static [&'static str],
+) -> Kind {
+    Kind { name: D::KIND, summary, samples, build: build::<D> }
+}
+
+fn build<D: Document>(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
     build_in::<D>(spec, &Given::here())
 }
 
