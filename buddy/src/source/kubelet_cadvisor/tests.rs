@@ -126,6 +126,30 @@ fn series_of_one_container() {
     );
 }
 
+/// Kubelets up to 1.24 tell of GPUs, each by itself.
+#[test]
+fn accelerators_of_a_container() {
+    let labels = labels("/x", "c");
+    let gpu = |metric: &str, id: &str, value: u64| {
+        format!(
+            "container_accelerator_{metric}{{acc_id=\"{id}\",{labels},make=\"nvidia\",model=\"t4\"}} {value} 1000\n"
+        )
+    };
+    let text = [
+        gpu("duty_cycle", "GPU-1", 42),
+        gpu("duty_cycle", "GPU-2", 0),
+        gpu("memory_total_bytes", "GPU-1", 17_179_869_184),
+        gpu("memory_used_bytes", "GPU-1", 7),
+        format!("container_memory_usage_bytes{{{labels}}} 5 1000\n"),
+    ];
+    assert_eq!(
+        lines::<KubeletCadvisor>(&text.concat()),
+        [
+            "container d/p/c i @1000 since 0 memory/usage=5 accelerator/memory_total[GPU-1][nvidia][t4]=17179869184 accelerator/memory_used[GPU-1][nvidia][t4]=7 accelerator/duty_cycle[GPU-1][nvidia][t4]=42 accelerator/duty_cycle[GPU-2][nvidia][t4]=0"
+        ]
+    );
+}
+
 #[test]
 fn what_is_of_no_use_is_an_error() {
     let labels = labels("/x", "c");
