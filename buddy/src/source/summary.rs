@@ -29,6 +29,7 @@ pub(super) const KIND: Kind = kubelet::kind::<Summary>(
         "summary",
         "summary?tls=node-name&ca=/etc/heapster/kubelet-ca.pem",
         "summary?proxy=https://10.0.0.1:6443&ca=/etc/heapster/ca.pem&token_file=/etc/heapster/token",
+        "summary?via=apiserver&kubeconfig=/etc/heapster/kubeconfig&context=prod",
         "summary?port=10255&scheme=http",
         "summary:https://10.0.0.7:10250?name=node-7&token_file=/etc/heapster/token&tls=skip",
     ],
