@@ -37,7 +37,8 @@ fn a_recorded_answer() {
     assert!(!node.contains("overlay") && !node.contains("/var/lib"), "{node}");
 }
 
-/// The numbers that both sources give of one instant are the same.
+/// The numbers that both sources give of one instant are the same, and the summary's time is that
+/// instant cut off to the second: what docs/sources.md says of rates follows from that.
 #[test]
 fn it_agrees_with_the_summary() {
     let summary = include_str!("../../../testdata/kubelet/stats_summary");
@@ -50,6 +51,9 @@ fn it_agrees_with_the_summary() {
         };
         let start = format!("container {}/{}/{name} ", pod.namespace, pod.name);
         let line = mine.iter().find(|line| line.starts_with(&start)).unwrap();
+        let (_, rest) = line.split_once('@').unwrap();
+        let time_ms: i64 = rest.split(' ').next().unwrap().parse().unwrap();
+        assert_eq!(reading.time_ms, time_ms / 1000 * 1000, "{line}");
         for (field, cell) in reading.values.iter().take(6) {
             let part = format!(" {}={} ", field.metric.name(), cell.as_int().unwrap());
             assert!(format!("{line} ").contains(&part), "{part} in {line}");
