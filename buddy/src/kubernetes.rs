@@ -7,8 +7,8 @@
 //! ```
 //!
 //! `watch` says how a watch behaves when the API server does not; `wire` what of its objects is
-//! read; `model` what of that is kept. The sources that ask kubelets know nothing of this: they are
-//! given hosts by the discovery `kubernetes`.
+//! read; `model` what of that is kept. The sources that ask kubelets are given hosts by the discovery
+//! `kubernetes`, and know of this only the client, for kubelets that are asked by a kubeconfig.
 
 mod cluster;
 mod connect;

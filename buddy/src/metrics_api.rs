@@ -15,6 +15,7 @@ mod body;
 mod certificate;
 mod discovery;
 mod handler;
+mod limits;
 mod objects;
 mod openapi;
 mod options;
@@ -40,7 +41,7 @@ use self::{
     certificate::{Certificate, Files},
     handler::Handler,
 };
-pub use self::{options::MetricsArgs, store::MetricsStore};
+pub use self::{limits::ConnectionLimits, options::MetricsArgs, store::MetricsStore};
 use crate::{
     kubernetes::{Cluster, Connector},
     poller::Clock,
@@ -52,6 +53,7 @@ pub struct MetricsApi {
     connector: Connector,
     certificate: Arc<Certificate>,
     store: Arc<MetricsStore>,
+    limits: ConnectionLimits,
 }
 
 impl MetricsApi {
@@ -92,7 +94,15 @@ impl MetricsApi {
             connector,
             certificate: Arc::new(certificate),
             store: Arc::new(MetricsStore::new(clock)),
+            limits: ConnectionLimits::default(),
         }))
+    }
+
+    /// The same with other bounds of connections.
+    #[must_use]
+    pub const fn limited(mut self, limits: ConnectionLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Where the poller puts what is served.
@@ -106,7 +116,7 @@ impl MetricsApi {
     /// # Errors
     /// A sentence: the port is taken, or there is no way to the API server.
     pub async fn start(self, stop: CancellationToken) -> anyhow::Result<SocketAddr> {
-        let Self { address, connector, certificate, store } = self;
+        let Self { address, connector, certificate, store, limits } = self;
         let cluster = Cluster::shared(&connector).await.map_err(anyhow::Error::msg)?;
         cluster.watch_nodes();
         cluster.watch_pods();
@@ -119,7 +129,7 @@ impl MetricsApi {
         tokio::spawn(certificate.follow(stop.clone()));
         tokio::spawn(Arc::clone(&gate).follow_trust(stop.clone()));
         let handler = Arc::new(Handler::new(store, cluster, gate, address.port()));
-        tokio::spawn(server::serve(listener, tls, handler, stop));
+        tokio::spawn(server::serve(listener, tls, handler, limits, stop));
         tracing::info!(%address, "serving metrics.k8s.io");
         Ok(address)
     }

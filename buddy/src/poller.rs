@@ -95,8 +95,6 @@ pub struct Poller {
     enricher: Option<Enricher>,
     plans: Plans,
     hosts: Map<CompactString, Slot>,
-    /// It is known which hosts there are.
-    is_listed: bool,
     polls: JoinSet<Answer>,
     asked: Map<Id, (Arc<Host>, Tick)>,
     rounds: Vec<Round>,
@@ -125,7 +123,6 @@ impl Poller {
             enricher: None,
             plans: Plans::default(),
             hosts: Map::default(),
-            is_listed: false,
             polls: JoinSet::new(),
             asked: Map::default(),
             rounds: Vec::new(),
@@ -147,7 +144,8 @@ impl Poller {
         self
     }
 
-    /// Polls until `cancel`, or until nobody takes the rows any more.
+    /// Polls until `cancel`, or until nobody takes the rows any more. A round without hosts is a
+    /// round, so this begins when it is known which hosts there are.
     pub async fn run(mut self, cancel: CancellationToken) {
         self.take_hosts();
         let stopped = cancel.cancelled();
@@ -157,7 +155,7 @@ impl Poller {
             let results = tokio::select! {
                 () = &mut stopped => return,
                 Some(done) = self.polls.join_next_with_id() => self.finish(done),
-                tick = self.schedule.next(resolution), if self.is_listed => self.start_round(tick, resolution),
+                tick = self.schedule.next(resolution) => self.start_round(tick, resolution),
                 Ok(()) = self.inputs.listing.changed() => self.take_hosts(),
                 Ok(()) = self.inputs.assignment.changed() => self.take_hosts(),
                 Ok(()) = self.inputs.resolution.changed() => continue,
@@ -175,7 +173,6 @@ impl Poller {
     fn take_hosts(&mut self) -> Vec<Polled> {
         let assigned = self.inputs.assignment.borrow_and_update().clone();
         let listing = self.inputs.listing.borrow_and_update();
-        self.is_listed = assigned.is_some() || is_listed(&listing);
         let hosts = assigned.unwrap_or_else(|| Arc::clone(&listing.hosts));
         drop(listing);
         for slot in self.hosts.values_mut() {
@@ -285,15 +282,6 @@ impl Poller {
         self.outputs.states.send_replace(Arc::new(states));
         Some(Polled::RoundEnd(round.end()))
     }
-}
-
-/// Whether it is known which hosts there are. As long as no discovery has given its first list, an
-/// empty listing says nothing; after that it says that there are none.
-fn is_listed(listing: &Listing) -> bool {
-    let mut states = listing.states.iter();
-    !listing.hosts.is_empty()
-        || listing.states.is_empty()
-        || states.any(|state| state.listed_unix_ms != 0)
 }
 
 fn default_timeout(resolution: Resolution) -> Duration {

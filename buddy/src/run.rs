@@ -1,6 +1,7 @@
 //! The whole buddy: discovery, poller and uplink, built, run and drained.
 
 mod enrichment;
+mod first;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::PollingArgs,
-    discovery::{self, Discovery, Listing},
+    discovery::{self, Discovery},
     events::Observer,
     metrics_api::MetricsApi,
     poller::{Poller, PollerConfig, PollerInputs, PollerOutputs},
@@ -30,9 +31,6 @@ use enrichment::Enrichment;
 
 /// What the master may take to acknowledge what is left, when the buddy is stopped.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(10);
-
-/// What discoveries may take for their first lists, before the first round goes without them.
-const FIRST_LISTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers of hosts that wait to be written to the journal.
 const POLLED_QUEUE: usize = 64;
@@ -184,7 +182,7 @@ impl Buddy {
             watch::channel(resolution.unwrap_or(Resolution::DEFAULT));
         let (states_in, states) = watch::channel(Arc::default());
         let (polled_in, polled) = mpsc::channel(POLLED_QUEUE);
-        let listed = listing.clone();
+        let hosts_known = first::hosts(listing.clone(), assignment.clone());
         let (enricher, known) = self.enrichment.start(stop_polling.clone());
         let poller = Poller::new(
             self.config,
@@ -213,7 +211,7 @@ impl Buddy {
         };
         let poll = async move {
             tokio::select! {
-                _ = async { tokio::join!(first_lists(listed), first_known(known)) } => {}
+                _ = async { tokio::join!(hosts_known, first::cluster(known)) } => {}
                 () = stop_polling.cancelled() => {}
             }
             poller.run(stop_polling).await;
@@ -222,21 +220,6 @@ impl Buddy {
         remains.save(self.spool.as_deref()).context("cannot write the spool")?;
         outcome
     }
-}
-
-/// Until each discovery has given a list, or has had its time. The master takes the end of a round
-/// for the end of all hosts: a first round with a part of them would be summed up as if it were
-/// whole, together with what an earlier start may have sent for the same tick.
-async fn first_lists(mut listing: watch::Receiver<Listing>) {
-    let all = |listing: &Listing| listing.states.iter().all(|state| state.listed_unix_ms > 0);
-    // Where it ends early discovery has ended, and there is nothing to wait for.
-    let _ = tokio::time::timeout(FIRST_LISTS_WITHIN, listing.wait_for(all)).await;
-}
-
-/// Until it is known what runs in the cluster, for as long as discoveries may take: rows without
-/// labels would be other series than those that follow.
-async fn first_known(mut known: watch::Receiver<bool>) {
-    let _ = tokio::time::timeout(FIRST_LISTS_WITHIN, known.wait_for(|known| *known)).await;
 }
 
 /// Runs the three parts until the buddy is stopped and drained, or the master refuses it.

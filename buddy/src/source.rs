@@ -4,6 +4,7 @@
 //! nothing made up. The poller gives it a deadline. To add a kind, write its file and its word in
 //! the list below.
 
+mod accelerators;
 pub mod fetch;
 mod hosts;
 mod interfaces;

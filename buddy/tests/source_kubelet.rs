@@ -291,3 +291,53 @@ async fn kubelets_are_asked_through_the_api_server() {
     let error = source(&spec).poll(&stranger).await.unwrap_err().to_string();
     assert!(error.contains("/nodes/nope/proxy/stats/summary answered 404"), "{error}");
 }
+
+/// With a kubeconfig the connection is that of everything else that has this one: its authority and
+/// its user count. Who may not ask, and which node is not there, is said as for others.
+#[tokio::test]
+async fn kubelets_are_asked_by_a_kubeconfig() {
+    let secured = Secured::new(CertificateNames::NodeName).await;
+    let authority = Arc::clone(&secured.authority);
+    let options = ApiServerOptions { authority: Some(authority), ..ApiServerOptions::default() };
+    let api = ApiServer::simulated(&secured.cluster, options).await.unwrap();
+    let kubeconfig = api.kubeconfig();
+    let way = format!("via=apiserver&kubeconfig={}", kubeconfig.display());
+    for kind in KINDS {
+        let by_service_account = secured.poll(&format!("{kind}?{way}&context=heapster")).await;
+        assert!(by_service_account.unwrap().len() > 2 * PODS, "{kind}");
+        let by_certificate = secured.poll(&format!("{kind}?{way}")).await;
+        assert!(by_certificate.unwrap().len() > 2 * PODS, "{kind}");
+    }
+    assert_eq!(api.requests("get nodes/proxy"), 2 * KINDS.len());
+    let polled = source(&format!("summary?{way}")).poll(&Host::named("nope")).await;
+    let error = polled.unwrap_err().to_string();
+    assert!(error.contains("/nodes/nope/proxy/stats/summary answered 404 Not Found"), "{error}");
+    assert!(error.contains("does the cluster have a node of this name?"), "{error}");
+
+    secured.cluster.set_behaviour(0, Behaviour::Endless);
+    let error = secured.poll(&format!("summary?{way}&max_body_size=1MiB")).await.unwrap_err();
+    assert!(error.contains("larger than the limit of 1MiB"), "{error}");
+    secured.cluster.set_behaviour(0, Behaviour::ServerError);
+    let error = secured.poll(&format!("summary?{way}")).await.unwrap_err();
+    assert!(error.contains("answered 50") && error.contains("unable to reach"), "{error}");
+    let error = secured.poll(&format!("summary?{way}&context=anonymous")).await.unwrap_err();
+    assert!(error.contains("403") && error.contains("nodes/proxy"), "{error}");
+    let error = secured.poll(&format!("summary?{way}&context=nope")).await.unwrap_err();
+    assert!(error.contains("has no context `nope`; the known ones are admin"), "{error}");
+}
+
+/// A kubeconfig that is not there yet costs polls until it is.
+#[tokio::test]
+async fn a_kubeconfig_may_come_later() {
+    let secured = Secured::new(CertificateNames::Both).await;
+    let authority = Arc::clone(&secured.authority);
+    let options = ApiServerOptions { authority: Some(authority), ..ApiServerOptions::default() };
+    let api = ApiServer::simulated(&secured.cluster, options).await.unwrap();
+    let later = secured.file("later");
+    let source = source(&format!("summary?via=apiserver&kubeconfig={}", later.display()));
+    let host = host(&secured.cluster, "https");
+    let error = source.poll(&host).await.unwrap_err().to_string();
+    assert!(error.contains(later.to_str().unwrap()) && error.contains("No such file"), "{error}");
+    std::fs::copy(api.kubeconfig(), &later).unwrap();
+    assert!(source.poll(&host).await.is_ok());
+}

@@ -9,10 +9,11 @@ use std::{
 };
 
 /// Messages of others: of `kubectl`, Kubernetes and the kernel.
-const FOREIGN: [&str; 5] = [
+const FOREIGN: [&str; 6] = [
     "error: Metrics API not available",
     "Error from server (ServiceUnavailable)",
     "Error from server (Forbidden)",
+    "may not be true if caBundle is present",
     "<unknown>",
     "<unknown>/50%",
 ];

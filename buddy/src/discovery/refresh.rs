@@ -36,6 +36,24 @@ pub struct Listing {
     pub states: Vec<DiscoveryState>,
 }
 
+impl Listing {
+    /// Whether it says which hosts there are. As long as no discovery has given its first list, an
+    /// empty listing says nothing; after that it says that there are none.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        let mut states = self.states.iter();
+        !self.hosts.is_empty()
+            || self.states.is_empty()
+            || states.any(|state| state.listed_unix_ms != 0)
+    }
+
+    /// Whether each discovery has given a list.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.states.iter().all(|state| state.listed_unix_ms != 0)
+    }
+}
+
 /// Starts to discover: the receiver sees `own_hosts` at once, and the merged list after each
 /// attempt. Discoveries stop when `cancel` is cancelled.
 ///

@@ -21,6 +21,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde::Deserialize;
 
 use super::transport::{self, HoldOff};
+use crate::rotated;
 
 /// Where Kubernetes puts what a pod needs to talk to its API server.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -37,7 +38,7 @@ struct Options {
     /// A bearer token. It stands on the command line for everybody to see; prefer `token_file`.
     #[serde(default)]
     token: Secret,
-    /// A file with a bearer token, read again every minute.
+    /// A file with a bearer token. All files are read again when they change.
     token_file: Option<PathBuf>,
     /// A file with the certificates, in PEM, of who may have signed that of the API server. Default:
     /// those that this machine trusts.
@@ -124,11 +125,26 @@ impl Connector {
     /// # Errors
     /// A sentence: which file is missing, which contexts there are.
     pub(super) async fn connect(&self, hold_off: HoldOff) -> Result<Client, String> {
-        let config = self.config().await?;
-        transport::client(config, hold_off)
+        transport::client(self.clone(), hold_off, rotated::LOOK_EVERY).await
     }
 
-    async fn config(&self) -> Result<Config, String> {
+    /// The files that say what the configuration is, as far as they are known; but for those with
+    /// tokens, which are looked after by whoever sends them.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let Options { kubeconfig, context, ca, cert, key, .. } = &self.options;
+        let of_kubeconfig = || kubeconfig::files(kubeconfig.as_deref(), context.as_deref());
+        match self.location.as_str() {
+            "" if kubeconfig.is_some() || context.is_some() || !is_in_cluster() => of_kubeconfig(),
+            "" | "in-cluster" => vec![Path::new(SERVICE_ACCOUNT).join("ca.crt")],
+            _ => [ca, cert, key].into_iter().flatten().cloned().collect(),
+        }
+    }
+
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// A sentence: which file is missing, which contexts there are.
+    pub(super) async fn config(&self) -> Result<Config, String> {
         let Options { kubeconfig, context, .. } = &self.options;
         match self.location.as_str() {
             "in-cluster" => in_cluster(),
@@ -186,9 +202,12 @@ fn is_in_cluster() -> bool {
 }
 
 fn in_cluster() -> Result<Config, String> {
-    Config::incluster().map_err(|error| {
+    let mut config = Config::incluster().map_err(|error| {
         format!("this is not a pod with a service account: {error}; {SERVICE_ACCOUNT} and {SERVICE_HOST} are there unless the pod has `automountServiceAccountToken: false`")
-    })
+    })?;
+    // Here all is made anew when the file changes.
+    config.root_cert_file = None;
+    Ok(config)
 }
 
 /// The certificates of a file, in DER.

@@ -3,7 +3,9 @@
 //! It is kube's client on a stack of our own, without its retries and its log of every failure:
 //! who asks here tries again by itself, and says what is wrong once.
 
-mod token;
+mod renewed;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -11,19 +13,24 @@ use std::{
 };
 
 use hyper::{
-    HeaderMap,
-    header::{AUTHORIZATION, RETRY_AFTER},
+    HeaderMap, Request, Response,
+    body::Incoming,
+    header::{AUTHORIZATION, HeaderValue, RETRY_AFTER},
 };
 use hyper_util::{
     client::legacy::{Client as HttpClient, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use kube::{Client, Config, client::ConfigExt as _};
+use kube::{
+    Client, Config,
+    client::{Body, ConfigExt as _},
+};
 use tokio::time::Instant;
-use tower::{BoxError, ServiceBuilder};
+use tower::{BoxError, ServiceBuilder, util::BoxCloneService};
 
-use self::token::TokenFile;
-use super::trouble::sentence;
+use self::renewed::Renewed;
+use super::{connect::Connector, trouble::sentence};
+use crate::token::Token;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that is silent this long is asked whether it lives, this often, so many times.
@@ -32,25 +39,69 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(90);
 /// However long a server asks to be left alone, it is asked again after this.
 const LONGEST_HOLD_OFF: Duration = Duration::from_secs(300);
 
-/// A client of the API server that a configuration names. Needs a runtime.
+/// Sends requests with all that a configuration says.
+type Stack = BoxCloneService<Request<Body>, Response<Incoming>, BoxError>;
+
+/// A client of the API server to which a connector leads; files are looked at this often. Needs a
+/// runtime.
 ///
 /// # Errors
 /// A sentence, when certificates or credentials cannot be used.
-pub(super) fn client(mut config: Config, hold_off: HoldOff) -> Result<Client, String> {
+pub(super) async fn client(
+    connector: Connector,
+    hold_off: HoldOff,
+    look_every: Duration,
+) -> Result<Client, String> {
     // Fails only where a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let login = &mut config.auth_info;
-    let file = login.token_file.take().filter(|_| login.token.is_none());
-    let token = file.map(|path| TokenFile::open(path.into())).transpose()?;
-    stack(&config, token, hold_off).map_err(|error| sentence(&error))
+    let renewed = Renewed::open(connector, hold_off, look_every).await?;
+    // Only typed calls without a namespace of their own would look at it.
+    Ok(Client::new(renewed, "default"))
 }
 
-fn stack(
+/// May run the helper of a kubeconfig, and wait for it.
+fn stack(mut config: Config, hold_off: HoldOff, look_every: Duration) -> Result<Stack, String> {
+    let login = &mut config.auth_info;
+    // Not left to the client, which takes the line's end at the end of a file for a part of the token.
+    let file = login.token_file.take().filter(|_| login.token.is_none());
+    let token = file.map(|path| Token::in_file(path.as_ref(), look_every));
+    if let Some(token) = &token {
+        token.current()?;
+    }
+    assemble(&config, token, hold_off).map_err(|error| sentence(&error))
+}
+
+fn assemble(
     config: &Config,
-    token: Option<TokenFile>,
+    token: Option<Token>,
     hold_off: HoldOff,
-) -> Result<Client, kube::Error> {
+) -> Result<Stack, kube::Error> {
     let token = token.map(Arc::new);
+    let https = config.rustls_https_connector_with_connector(tcp())?;
+    let http = HttpClient::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .build::<_, Body>(https);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_request(move |mut request: Request<Body>| {
+            if let Some(header) = token.as_deref().and_then(bearer) {
+                request.headers_mut().insert(AUTHORIZATION, header);
+            }
+            request
+        })
+        .map_response(move |response: Response<Incoming>| {
+            hold_off.note(response.headers());
+            response
+        })
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(BoxCloneService::new(service))
+}
+
+fn tcp() -> HttpConnector {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -58,28 +109,15 @@ fn stack(
     http.set_keepalive(Some(KEEP_ALIVE.0));
     http.set_keepalive_interval(Some(KEEP_ALIVE.1));
     http.set_keepalive_retries(Some(KEEP_ALIVE.2));
-    let https = config.rustls_https_connector_with_connector(http)?;
-    let http = HttpClient::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_CONNECTION)
-        .build::<_, kube::client::Body>(https);
-    let service = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
-        .layer(config.extra_headers_layer()?)
-        .map_request(move |mut request: hyper::Request<kube::client::Body>| {
-            if let Some(token) = &token {
-                request.headers_mut().insert(AUTHORIZATION, token.header());
-            }
-            request
-        })
-        .map_response(move |response: hyper::Response<hyper::body::Incoming>| {
-            hold_off.note(response.headers());
-            response
-        })
-        .map_err(BoxError::from)
-        .service(http);
-    Ok(Client::new(service, config.default_namespace.clone()))
+    http
+}
+
+/// The token as it is now. One that was read once does not go, so there is one.
+fn bearer(token: &Token) -> Option<HeaderValue> {
+    let token = token.current().ok()?;
+    let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 /// Until when the API server asked to be left alone: one for all who ask the same server, for it
@@ -105,25 +143,5 @@ impl HoldOff {
         if let Some(until) = until {
             tokio::time::sleep_until(until).await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The longest wish counts, up to a bound; dates and nonsense are no wishes.
-    #[tokio::test(start_paused = true)]
-    async fn a_server_is_left_alone_as_long_as_it_asks() {
-        let hold_off = HoldOff::default();
-        let started = Instant::now();
-        for (value, expected) in [("x", 0), ("7", 7), ("3", 7), ("99999", 300)] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
-            hold_off.note(&headers);
-            let waits = hold_off.0.lock().unwrap().map_or(0, |until| (until - started).as_secs());
-            assert_eq!(waits, expected, "{value}");
-        }
-        hold_off.wait().await;
-        assert!(started.elapsed() >= LONGEST_HOLD_OFF);
     }
 }

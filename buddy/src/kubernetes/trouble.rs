@@ -46,7 +46,8 @@ fn innermost(error: &kube::Error) -> String {
 }
 
 fn with_advice(cause: String) -> String {
-    let advice = if cause.contains("UnknownIssuer") {
+    // The signature is wrong where a new authority has the name of the one that is trusted.
+    let advice = if cause.contains("UnknownIssuer") || cause.contains("BadSignature") {
         "; who signed the API server's certificate is not trusted: name that certificate with `ca`"
     } else if cause.contains("NotValidForName") || cause.contains("not valid for name") {
         "; the API server's certificate is for another name: use that name in the address"

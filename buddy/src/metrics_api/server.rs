@@ -1,21 +1,14 @@
 //! Connections: TLS, and what a client may cost.
 //!
-//! At most [`CONNECTIONS`] at a time, more wait to be accepted; one that has not shaken hands within
-//! ten seconds, sent a request's head within thirty (be it an idle one), or taken a byte of its answer
-//! within thirty is closed. A head is 64 KB at most. Bodies of requests are not read.
+//! [`ConnectionLimits`] says how many there are and how long each may take for what. Bodies of
+//! requests are not read.
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::{
-    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
-    client::danger::HandshakeSignatureValid,
-    crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, UnixTime},
-    server::danger::{ClientCertVerified, ClientCertVerifier},
-};
+use rustls::{ServerConfig, crypto::ring, pki_types::CertificateDer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -24,27 +17,25 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{certificate::Certificate, handler::Handler, stalled::Impatient};
+use super::{
+    certificate::Certificate, handler::Handler, limits::ConnectionLimits, stalled::Impatient,
+};
 
-const CONNECTIONS: usize = 512;
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
-const BYTE_WITHIN: Duration = Duration::from_secs(30);
-const HEAD_BYTES: usize = 64 * 1024;
 /// After a failure to accept, which mostly is that this process has too many files open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// TLS that shows this certificate.
+/// TLS that shows this certificate, and takes any certificate of a client that has its key. Who has
+/// signed it is looked at with each request, so that whom to believe can change while connections
+/// stand.
 ///
 /// # Errors
 /// Never with the cryptography that this program is built with.
 pub(super) fn tls(certificate: Arc<Certificate>) -> anyhow::Result<TlsAcceptor> {
     let provider = Arc::new(ring::default_provider());
-    let clients = Arc::new(WhoeverHasTheKey(provider.signature_verification_algorithms));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .context("cannot set up TLS")?
-        .with_client_cert_verifier(clients)
+        .with_client_cert_verifier(crate::tls::any_client())
         .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
@@ -55,9 +46,11 @@ pub(super) async fn serve(
     listener: TcpListener,
     tls: TlsAcceptor,
     handler: Arc<Handler>,
+    limits: ConnectionLimits,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let server = Arc::new(Server { tls, handler, limits, stop });
     loop {
         let accepted = async {
             // The semaphore is never closed.
@@ -66,12 +59,11 @@ pub(super) async fn serve(
         };
         let (accepted, place) = tokio::select! {
             accepted = accepted => accepted,
-            () = stop.cancelled() => return,
+            () = server.stop.cancelled() => return,
         };
         match accepted {
             Ok((stream, _)) => {
-                let (tls, handler, stop) = (tls.clone(), Arc::clone(&handler), stop.clone());
-                tokio::spawn(converse(stream, tls, handler, stop, place));
+                tokio::spawn(converse(Arc::clone(&server), stream, place));
             }
             Err(error) => {
                 tracing::debug!(%error, "cannot accept a connection");
@@ -81,30 +73,34 @@ pub(super) async fn serve(
     }
 }
 
-/// Serves one connection.
-async fn converse(
-    stream: TcpStream,
+/// What all connections have in common.
+struct Server {
     tls: TlsAcceptor,
     handler: Arc<Handler>,
+    limits: ConnectionLimits,
     stop: CancellationToken,
-    _place: Option<OwnedSemaphorePermit>,
-) {
+}
+
+/// Serves one connection.
+async fn converse(server: Arc<Server>, stream: TcpStream, _place: Option<OwnedSemaphorePermit>) {
+    let Server { tls, handler, limits, stop } = &*server;
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await else { return };
+    let shaken = timeout(limits.handshake_within, tls.accept(stream)).await;
+    let Ok(Ok(stream)) = shaken else { return };
     let chain: Arc<[CertificateDer<'static>]> =
         stream.get_ref().1.peer_certificates().unwrap_or_default().into();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (handler, chain) = (Arc::clone(&handler), Arc::clone(&chain));
+        let (handler, chain) = (Arc::clone(handler), Arc::clone(&chain));
         async move {
             let (parts, _) = request.into_parts();
             Ok::<_, std::convert::Infallible>(handler.answer(&parts, &chain).await)
         }
     });
-    let stream = TokioIo::new(Impatient::new(stream, BYTE_WITHIN));
+    let stream = TokioIo::new(Impatient::new(stream, limits.byte_within));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .max_buf_size(HEAD_BYTES)
+        .header_read_timeout(limits.head_within)
+        .max_buf_size(limits.head_bytes)
         .serve_connection(stream, service);
     tokio::pin!(connection);
     tokio::select! {
@@ -112,50 +108,4 @@ async fn converse(
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
-}
-
-/// Takes any certificate of a client that has its key. Who has signed it is looked at with each
-/// request, so that whom to believe can change while connections stand.
-#[derive(Debug)]
-struct WhoeverHasTheKey(WebPkiSupportedAlgorithms);
-
-impl ClientCertVerifier for WhoeverHasTheKey {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
 }

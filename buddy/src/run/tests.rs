@@ -2,8 +2,6 @@
 
 use clap::Parser;
 
-use heapster_shared::host::DiscoveryState;
-
 use super::*;
 use crate::args::UplinkArgs;
 
@@ -82,37 +80,4 @@ async fn an_unreachable_master_does_not_hold_up_a_stop() {
     let segments = disk::read_all(directory.path()).unwrap();
     assert_eq!(segments.len(), 1, "failed attempts to connect begin no segments");
     assert!(segments[0].records.len() >= 3);
-}
-
-/// The first round has the hosts of all discoveries, unless one takes long: then those that are
-/// there are not left waiting for it.
-#[tokio::test(start_paused = true)]
-async fn polling_begins_when_all_discoveries_have_given_a_list() {
-    let state = |name: &str, listed_unix_ms| DiscoveryState {
-        name: name.to_owned(),
-        ok: listed_unix_ms > 0,
-        error: String::new(),
-        hosts: 1,
-        listed_unix_ms,
-    };
-    let listing =
-        |a, b| Listing { hosts: Arc::default(), states: vec![state("a", a), state("b", b)] };
-    let (sender, receiver) = watch::channel(listing(0, 0));
-    let waiting = tokio::spawn(first_lists(receiver.clone()));
-    sender.send_replace(listing(1, 0));
-    tokio::time::sleep(FIRST_LISTS_WITHIN / 2).await;
-    assert!(!waiting.is_finished());
-    sender.send_replace(listing(1, 1));
-    waiting.await.unwrap();
-    sender.send_replace(listing(1, 0));
-    let began = tokio::time::Instant::now();
-    first_lists(receiver).await;
-    assert_eq!(began.elapsed(), FIRST_LISTS_WITHIN);
-    let alone = watch::channel(Listing { hosts: Arc::default(), states: Vec::new() }).1;
-    first_lists(alone).await;
-    assert_eq!(
-        began.elapsed(),
-        FIRST_LISTS_WITHIN,
-        "without discoveries there is nothing to wait for"
-    );
 }

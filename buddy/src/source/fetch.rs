@@ -21,24 +21,22 @@ mod options;
 mod receive;
 mod stream;
 mod tls_words;
-mod token;
 mod trust;
-mod watched;
 
 use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 
 use tokio::io::AsyncWriteExt;
 
+pub(super) use self::error::Refusal;
 use self::{
     address::Address,
     body::Buffers,
     connect::connect,
-    error::{answer_words, credentials_advice, first_line},
+    error::answer_words,
     head::{Framing, Head},
     idle::Idle,
     receive::{Trouble, read_body, read_head},
     stream::Stream,
-    token::Token,
     trust::{Peer, Trust},
 };
 pub use self::{
@@ -47,9 +45,10 @@ pub use self::{
     error::FetchError,
     options::{ClientCertificate, FetchOptions, Pem, TlsOptions, TokenSource, Verification},
 };
+use crate::token::{self, Token};
 
 /// Of the body of a refusal no more is read than this; its first line is shown.
-const REFUSAL_BYTES: usize = 64 << 10;
+pub(super) const REFUSAL_BYTES: usize = 64 << 10;
 /// For the body of a refusal nobody waits longer: the status says the most.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -72,6 +71,11 @@ impl<'a> Request<'a> {
     #[must_use]
     pub const fn post(url: &'a str, json: &'a str) -> Self {
         Self { url, json: Some(json), node: None }
+    }
+
+    /// What is asked for.
+    pub(super) const fn url(&self) -> &'a str {
+        self.url
     }
 
     /// The address is that of the node with this name: with [`Verification::NodeName`] its
@@ -280,21 +284,15 @@ impl Call<'_> {
 
     fn refusal(&self, answer: &Answer) -> FetchError {
         let Head { status, reason, location, .. } = &answer.head;
-        let space = if reason.is_empty() { "" } else { " " };
-        let sent = self.shared.credentials.as_deref();
-        let line = match location {
-            Some(location) if (300..400).contains(status) => {
-                format!(" and sends on to {location}; name that address instead")
-            }
-            _ => first_line(&answer.bytes),
-        };
-        let Address { path, secure, .. } = self.address;
-        FetchError::Status {
-            url: self.url.to_owned(),
-            status: *status,
-            text: format!("{space}{reason}{line}"),
-            advice: credentials_advice(*status, path, sent.filter(|_| secure), secure),
+        if let Some(location) = location.as_ref().filter(|_| (300..400).contains(status)) {
+            let text = format!(" {reason} and sends on to {location}; name that address instead");
+            let (url, advice) = (self.url.to_owned(), String::new());
+            return FetchError::Status { url, status: *status, text, advice };
         }
+        let Address { path, secure, .. } = self.address;
+        let (url, status, body) = (self.url, *status, &answer.bytes[..]);
+        let sent = self.shared.credentials.as_deref().filter(|_| secure);
+        Refusal { url, path, status, reason, body, sent, secure }.into()
     }
 }
 

@@ -2,6 +2,7 @@
 //! document of kubelets. Where a kubelet is, how it is asked and who asks is here; what a document
 //! says is with its source.
 
+mod asked;
 pub mod bench;
 mod given;
 mod names;
@@ -27,14 +28,14 @@ use heapster_shared::{
     spec::{Spec, SpecError},
 };
 
-use self::{given::Given, options::Options, route::Route};
+use self::{asked::Asker, given::Given, options::Options, route::Route};
 pub(super) use self::{
     names::{Candidates, Names, Rank, Who},
     series::{Grouped, Timed, cell, malformed, seconds_to_ms},
 };
 use super::{
-    Layouts, PollError, Readings, Shapes, Source,
-    fetch::{Body, FetchError, Fetcher},
+    Kind, Layouts, PollError, Readings, Shapes, Source,
+    fetch::{Body, FetchError},
     hosts::{Hosts, lock},
 };
 
@@ -62,11 +63,16 @@ pub(super) trait Document: Send + Sync + 'static {
     ) -> Result<Readings, FetchError>;
 }
 
-/// Makes the source of a document.
-///
-/// # Errors
-/// When the options are wrong.
-pub(super) fn build<D: Document>(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
+/// The entry of a document's source in the table of sources, with what it polls, in a sentence, and
+/// specs that work as written.
+pub(super) const fn kind<D: Document>(
+    summary: &'static str,
+    samples: &'static [&'static str],
+) -> Kind {
+    Kind { name: D::KIND, summary, samples, build: build::<D> }
+}
+
+fn build<D: Document>(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
     build_in::<D>(spec, &Given::here())
 }
 
@@ -75,10 +81,10 @@ fn build_in<D: Document>(spec: Spec, given: &Given) -> Result<Box<dyn Source>, S
     let options: Options = spec.options()?;
     let wrong = |what: String| SpecError(format!("{}: {what}", spec.name()));
     let own_host = options.own_host(D::KIND, &spec.location).map_err(wrong)?;
-    let fetch = options.fetch(given).map_err(wrong)?;
+    let (route, asker) = options.way(given).map_err(wrong)?;
     Ok(Box::new(Kubelets::<D> {
-        route: options.route(given).map_err(wrong)?,
-        fetcher: Fetcher::new(fetch).map_err(wrong)?,
+        route,
+        asker,
         own_host,
         hosts: Hosts::default(),
         layouts: Layouts::default(),
@@ -90,7 +96,7 @@ fn build_in<D: Document>(spec: Spec, given: &Given) -> Result<Box<dyn Source>, S
 struct Kubelets<D> {
     own_host: Option<Host>,
     route: Route,
-    fetcher: Fetcher,
+    asker: Asker,
     hosts: Hosts<HostMemory>,
     layouts: Layouts,
     document: PhantomData<D>,
@@ -116,7 +122,7 @@ impl<D: Document> Kubelets<D> {
         for index in (0..addresses.len()).map(|step| (first + step) % addresses.len()) {
             let target = self.route.target(host, &addresses[index]);
             let url = format!("{}{}", target.base, D::PATH);
-            match self.fetcher.fetch(target.request(&url)).await {
+            match self.asker.fetch(target.request(&url)).await {
                 Err(error @ FetchError::Unreachable { .. }) => {
                     first_error.get_or_insert(target.advise::<D>(error));
                 }

@@ -1,5 +1,7 @@
 //! The source `kubelet-cadvisor`: polls the metrics of the cAdvisor within kubelets, which say more
-//! than the summary does: throttling, what is read from and written to disks, page caches.
+//! than the summary does: throttling, what is read from and written to disks, page caches; of
+//! kubelets up to 1.24 also accelerators, where their feature gate `DisableAcceleratorUsageMetrics` is
+//! off.
 //!
 //! The time of a reading is that of its CPU's sample, without one that of the memory's; a pod as a
 //! whole has that of its network's. What has neither CPU nor memory that is more than zero was not
@@ -15,38 +17,30 @@ mod map;
 #[cfg(test)]
 mod tests;
 
-use heapster_shared::spec::{Spec, SpecError};
-
 use self::{group::Groups, map::readings};
 use super::{
-    Kind, Layouts, Readings, Recorder, Shapes, Source,
+    Kind, Layouts, Readings, Recorder, Shapes,
     fetch::FetchError,
     kubelet::{self, Document, malformed},
     prometheus,
 };
 
 /// The entry in the table of sources.
-pub(super) const KIND: Kind = Kind {
-    name: "kubelet-cadvisor",
-    summary: "the metrics of the cAdvisor within kubelets: throttling, disks by device and page caches too; the most, and the heaviest",
-    samples: &[
+pub(super) const KIND: Kind = kubelet::kind::<KubeletCadvisor>(
+    "the metrics of the cAdvisor within kubelets: throttling, disks by device and page caches too; the most, and the heaviest",
+    &[
         "kubelet-cadvisor",
         "kubelet-cadvisor?tls=node-name&ca=/etc/heapster/kubelet-ca.pem",
         "kubelet-cadvisor?max_body_size=128MiB",
         "kubelet-cadvisor:http://127.0.0.1:10255?name=node-7",
     ],
-    build,
-};
-
-fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
-    kubelet::build::<KubeletCadvisor>(spec)
-}
+);
 
 /// `/metrics/cadvisor`.
 pub(super) struct KubeletCadvisor;
 
 impl Document for KubeletCadvisor {
-    const KIND: &'static str = KIND.name;
+    const KIND: &'static str = "kubelet-cadvisor";
     const PATH: &'static str = "/metrics/cadvisor";
     const SINCE: &'static str = "since 1.7.3; is that a kubelet?";
 

@@ -8,41 +8,31 @@
 #[cfg(test)]
 mod tests;
 
-use heapster_shared::{
-    row::Cell,
-    schema::table,
-    spec::{Spec, SpecError},
-};
+use heapster_shared::{row::Cell, schema::table};
 
 use super::{
-    Kind, Layouts, Readings, Recorder, Shapes, Source,
+    Kind, Layouts, Readings, Recorder, Shapes,
     fetch::FetchError,
     kubelet::{self, Document, Grouped, Names, Timed, Who, cell, malformed, seconds_to_ms},
     prometheus::{self, Labels, Malformed, Sample, unescaped},
 };
 
 /// The entry in the table of sources.
-pub(super) const KIND: Kind = Kind {
-    name: "resource",
-    summary: "CPU and memory of node and containers as the kubelet gives them to autoscalers: the lightest",
-    samples: &[
+pub(super) const KIND: Kind = kubelet::kind::<Resource>(
+    "CPU and memory of node and containers as the kubelet gives them to autoscalers: the lightest",
+    &[
         "resource",
         "resource?tls=node-name&ca=/etc/heapster/kubelet-ca.pem",
         "resource?proxy=http://127.0.0.1:8001",
         "resource:https://10.0.0.7:10250?name=node-7&token_file=/etc/heapster/token&tls=skip",
     ],
-    build,
-};
-
-fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
-    kubelet::build::<Resource>(spec)
-}
+);
 
 /// `/metrics/resource`.
 pub(super) struct Resource;
 
 impl Document for Resource {
-    const KIND: &'static str = KIND.name;
+    const KIND: &'static str = "resource";
     const PATH: &'static str = "/metrics/resource";
     const SINCE: &'static str = "since 1.18; use the source summary";
 

@@ -15,39 +15,32 @@ mod quick;
 mod tests;
 mod values;
 
-use heapster_shared::spec::{Spec, SpecError};
-
 use self::answer::Summary as Answer;
 use super::{
-    Kind, Layouts, Readings, Recorder, Shapes, Source,
+    Kind, Layouts, Readings, Recorder, Shapes,
     fetch::FetchError,
     json::decode,
     kubelet::{self, Document},
 };
 
 /// The entry in the table of sources.
-pub(super) const KIND: Kind = Kind {
-    name: "summary",
-    summary: "the kubelet's summary: node, pods, containers and volumes; the default for the nodes of Kubernetes",
-    samples: &[
+pub(super) const KIND: Kind = kubelet::kind::<Summary>(
+    "the kubelet's summary: node, pods, containers and volumes; the default for the nodes of Kubernetes",
+    &[
         "summary",
         "summary?tls=node-name&ca=/etc/heapster/kubelet-ca.pem",
         "summary?proxy=https://10.0.0.1:6443&ca=/etc/heapster/ca.pem&token_file=/etc/heapster/token",
+        "summary?via=apiserver&kubeconfig=/etc/heapster/kubeconfig&context=prod",
         "summary?port=10255&scheme=http",
         "summary:https://10.0.0.7:10250?name=node-7&token_file=/etc/heapster/token&tls=skip",
     ],
-    build,
-};
-
-fn build(spec: Spec) -> Result<Box<dyn Source>, SpecError> {
-    kubelet::build::<Summary>(spec)
-}
+);
 
 /// `/stats/summary`.
 pub(super) struct Summary;
 
 impl Document for Summary {
-    const KIND: &'static str = KIND.name;
+    const KIND: &'static str = "summary";
     const PATH: &'static str = "/stats/summary";
     const SINCE: &'static str = "at every version; is that a kubelet?";
 

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod ancestor;
-mod summary;
+mod kubelet;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,6 +40,11 @@ struct Ours {
 /// The rows of the recorded node, of the second of two polls: the first has no rates. The second
 /// has the same numbers, a minute later, and counters that went on.
 async fn rows() -> Vec<Ours> {
+    rows_of("summary").await
+}
+
+/// The same by way of a source.
+async fn rows_of(source: &str) -> Vec<Ours> {
     let api = ApiServer::recorded(ApiServerOptions::default()).await.unwrap();
     let kubeconfig = api.kubeconfig();
     let spec = format!("kubernetes:?kubeconfig={}&context=heapster", kubeconfig.display());
@@ -57,7 +62,7 @@ async fn rows() -> Vec<Ours> {
     let layouts = Layouts::default();
     let mut blocks = Vec::new();
     for later_s in [0, 60] {
-        let readings = Readings::collect(summary::readings(later_s), &layouts);
+        let readings = Readings::collect(kubelet::readings(source, later_s), &layouts);
         let enriched = enricher.enrich(&mut memory, &host, &readings);
         blocks = pipeline.advance(&mut plans, &host, &enriched);
     }
@@ -225,4 +230,28 @@ async fn what_only_the_api_server_knows_is_exact() {
     );
     let bare = pods.iter().find(|row| row.tags["pod_name"] == "hostnet").unwrap();
     assert_eq!(bare.tags.get(tag::OWNER_KIND), None);
+}
+
+/// Requests and limits are in no answer of a kubelet that is used: with the source
+/// `kubelet-cadvisor`, too, they are on the rows of containers, pods and the node.
+#[tokio::test]
+async fn requests_and_limits_come_with_every_source() {
+    let amounts = |rows: Vec<Ours>| {
+        let mut amounts = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.level != Level::SysContainer) {
+            for metric in ["cpu/request", "cpu/limit", "memory/request", "memory/limit"] {
+                let value = row.values.get(&(metric.to_owned(), String::new())).copied();
+                let name = |tag: &str| row.tags.get(tag).cloned().unwrap_or_default();
+                let who = [tag::POD_NAME, tag::CONTAINER_NAME].map(name);
+                amounts.insert((row.level, who, metric), value);
+            }
+        }
+        amounts
+    };
+    let by_cadvisor = amounts(rows_of("kubelet-cadvisor").await);
+    assert_eq!(by_cadvisor, amounts(rows().await));
+    let of_busy = by_cadvisor.iter().filter(|((level, who, metric), _)| {
+        *level == Level::PodContainer && who[1] == "cpu" && *metric == "cpu/limit"
+    });
+    assert_eq!(of_busy.map(|(_, value)| *value).collect::<Vec<_>>(), [Some(200.0); 2]);
 }

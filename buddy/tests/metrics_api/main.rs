@@ -5,6 +5,7 @@
 
 mod access;
 mod answers;
+mod connections;
 mod kubectl;
 mod large;
 mod recorded;
@@ -16,7 +17,7 @@ use std::{
 };
 
 use heapster_buddy::{
-    metrics_api::{MetricsApi, MetricsArgs, MetricsStore},
+    metrics_api::{ConnectionLimits, MetricsApi, MetricsArgs, MetricsStore},
     pipeline::{HostPipeline, Plans},
     source::{Layouts, PlainReading, PodName, Readings, Subject},
 };
@@ -52,13 +53,17 @@ impl Served {
     }
 
     async fn beside(api: ApiServer, options: MetricsArgs) -> Self {
+        Self::limited(api, options, ConnectionLimits::default()).await
+    }
+
+    async fn limited(api: ApiServer, options: MetricsArgs, limits: ConnectionLimits) -> Self {
         let spec = format!("kubernetes:?kubeconfig={}", api.kubeconfig().display());
         let args = MetricsArgs { metrics_listen: Some(([127, 0, 0, 1], 0).into()), ..options };
         let discoveries = [spec.parse().unwrap()];
         let built = MetricsApi::build(args, &discoveries, Arc::new(|| NOW_MS)).unwrap().unwrap();
         let store = Arc::clone(built.store());
         let stop = CancellationToken::new();
-        let address = built.start(stop.clone()).await.unwrap();
+        let address = built.limited(limits).start(stop.clone()).await.unwrap();
         Self { api, store, address, _stop: stop.drop_guard() }
     }
 

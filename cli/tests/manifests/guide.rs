@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::{
     render::{self, of_kind},
-    workload::containers,
+    schema,
+    workload::{containers, templates},
 };
 
 /// The YAML blocks of the guide, each with the line before it.
@@ -75,4 +76,29 @@ fn check(overlay: &str, documents: &[Value], line: &str) {
     let apis = of_kind(documents, "APIService").count();
     let keeps = overlay.contains("/parts/buddy");
     assert!(!keeps || apis == 0, "{line}: metrics-server is not kept");
+}
+
+/// Objects in the guide are what Kubernetes takes, and the network policy is for the buddy's pod and
+/// lets in what the API server asks.
+#[test]
+fn objects_in_the_guide_are_of_their_type() {
+    let objects: Vec<Value> = blocks()
+        .into_iter()
+        .filter(|(_, block)| block.starts_with("apiVersion:"))
+        .flat_map(|(_, block)| render::documents(&block))
+        .collect();
+    assert!(objects.len() >= 2, "the guide has fewer objects than expected");
+    for object in &objects {
+        assert_eq!(schema::check(object), Ok(()), "{}", render::title(object));
+    }
+    let policy = of_kind(&objects, "NetworkPolicy").next().unwrap();
+    let selector = policy["spec"]["podSelector"]["matchLabels"].as_object().unwrap();
+    let let_in = &policy["spec"]["ingress"][0]["ports"][0]["port"];
+    let base = render::render("buddy");
+    for (_, template) in templates(&base) {
+        for (label, value) in selector {
+            assert_eq!(&template["metadata"]["labels"][label], value);
+        }
+        assert_eq!(&template["spec"]["containers"][0]["ports"][0]["containerPort"], let_in);
+    }
 }

@@ -64,7 +64,8 @@ fn difference(written: &Value, understood: &Value, at: &str) -> Option<String> {
     }
 }
 
-fn check(document: &Value) -> Result<(), String> {
+/// What is wrong with a document.
+pub(crate) fn check(document: &Value) -> Result<(), String> {
     match difference(document, &understood(document)?, "") {
         Some(difference) => Err(difference),
         None => Ok(()),

@@ -1,6 +1,6 @@
 //! A kubeconfig and one of its contexts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kube::{
     Config,
@@ -24,6 +24,42 @@ pub(super) async fn load(file: Option<&Path>, context: Option<&str>) -> Result<C
         tracing::warn!(%proxy, "the API server is asked directly, not through this proxy");
     }
     Ok(config)
+}
+
+/// The files whose change changes the configuration, as far as they can be read: the kubeconfigs, and
+/// what the context names.
+pub(super) fn files(file: Option<&Path>, context: Option<&str>) -> Vec<PathBuf> {
+    let mut files = match file {
+        Some(file) => vec![file.to_owned()],
+        None => default_files(),
+    };
+    let Ok((kubeconfig, _)) = read(file) else { return files };
+    let Some(context) = context.or(kubeconfig.current_context.as_deref()) else { return files };
+    let named = kubeconfig.contexts.iter().find(|named| named.name == context);
+    let Some(context) = named.and_then(|named| named.context.as_ref()) else { return files };
+    let clusters = kubeconfig.clusters.iter().filter(|named| named.name == context.cluster);
+    let authorities =
+        clusters.filter_map(|named| named.cluster.as_ref()?.certificate_authority.as_ref());
+    files.extend(authorities.map(PathBuf::from));
+    let users = kubeconfig.auth_infos.iter();
+    let users = users.filter(|named| Some(&named.name) == context.user.as_ref());
+    for user in users.filter_map(|named| named.auth_info.as_ref()) {
+        let pair = [&user.client_certificate, &user.client_key].into_iter().flatten();
+        files.extend(pair.map(PathBuf::from));
+    }
+    files
+}
+
+/// Those that `KUBECONFIG` names, else that of the user.
+fn default_files() -> Vec<PathBuf> {
+    let named = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let named: Vec<PathBuf> =
+        std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let home = std::env::home_dir().map(|home| home.join(".kube").join("config"));
+    home.into_iter().collect()
 }
 
 /// The file, or the default ones, and what to call it.

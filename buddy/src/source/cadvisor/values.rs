@@ -13,7 +13,7 @@ use super::{
     facts::Facts,
     known::{Known, cell},
 };
-use crate::source::{Recorder, interfaces};
+use crate::source::{Recorder, accelerators, interfaces};
 
 /// A disk's sector as the kernel counts, whatever the disk says.
 const SECTOR_BYTES: u64 = 512;
@@ -206,20 +206,9 @@ impl Values<'_, '_> {
             if accelerators[..index].iter().any(|other| other.id == one.id) {
                 continue;
             }
-            let labels = Arc::new(Labels::from_iter([
-                ("make", &*one.make),
-                ("model", &*one.model),
-                ("accelerator_id", &*one.id),
-            ]));
-            for (metric, value) in [
-                (table::ACCELERATOR_MEMORY_TOTAL, one.memory_total),
-                (table::ACCELERATOR_MEMORY_USED, one.memory_used),
-                (table::ACCELERATOR_DUTY_CYCLE, one.duty_cycle),
-            ] {
-                let labels = Some(Arc::clone(&labels));
-                let field = Field { metric: Metric::Known(metric.def()), labels };
-                self.recorder.field(&field, cell(value));
-            }
+            let name = accelerators::Name { make: &one.make, model: &one.model, id: &one.id };
+            let values = [one.memory_total, one.memory_used, one.duty_cycle].map(cell);
+            name.record(self.recorder, values);
         }
     }
 

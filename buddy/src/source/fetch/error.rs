@@ -83,8 +83,36 @@ impl FetchError {
     }
 }
 
+/// What is known of a refusal in HTTP.
+pub(in crate::source) struct Refusal<'a> {
+    /// What was asked, for people.
+    pub(in crate::source) url: &'a str,
+    /// The path that was asked for.
+    pub(in crate::source) path: &'a str,
+    pub(in crate::source) status: u16,
+    pub(in crate::source) reason: &'a str,
+    pub(in crate::source) body: &'a [u8],
+    /// What was sent to say who asks, for people.
+    pub(in crate::source) sent: Option<&'a str>,
+    /// It was asked by TLS.
+    pub(in crate::source) secure: bool,
+}
+
+impl From<Refusal<'_>> for FetchError {
+    fn from(refusal: Refusal<'_>) -> Self {
+        let Refusal { url, path, status, reason, body, sent, secure } = refusal;
+        let space = if reason.is_empty() { "" } else { " " };
+        Self::Status {
+            url: url.to_owned(),
+            status,
+            text: format!("{space}{reason}{}", first_line(body)),
+            advice: credentials_advice(status, path, sent, secure),
+        }
+    }
+}
+
 /// `: ` and the first line of a text, cut, without control characters; empty when there is none.
-pub(super) fn first_line(body: &[u8]) -> String {
+fn first_line(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     if line.is_empty() {
@@ -138,12 +166,7 @@ pub(super) fn answer_words(trouble: &Trouble, limit: usize) -> String {
 
 /// What to do about a refusal for who asks; `path` is what was asked for, `token` the name of what
 /// was sent, and `secure` whether it was by TLS.
-pub(super) fn credentials_advice(
-    status: u16,
-    path: &str,
-    sent: Option<&str>,
-    secure: bool,
-) -> String {
+fn credentials_advice(status: u16, path: &str, sent: Option<&str>, secure: bool) -> String {
     match (status, sent) {
         (401, None) if secure => {
             "; it wants to know who asks: set token_file=FILE, or cert=FILE and key=FILE".to_owned()

@@ -12,10 +12,7 @@ use heapster_shared::{
 };
 use serde::Deserialize;
 
-use super::watched;
-
-/// How often files of certificates and tokens are looked at.
-const REREAD_INTERVAL: Duration = Duration::from_secs(10);
+use crate::rotated;
 
 /// How the certificate of a host is verified.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize, Debug)]
@@ -80,7 +77,7 @@ impl Pem {
     /// The text as it is now.
     pub(super) fn read(&self) -> Result<Secret, String> {
         match self {
-            Self::File(path) => watched::read(path).map(Secret::from),
+            Self::File(path) => rotated::read(path).map(Secret::from),
             Self::Text(text) => Ok(text.clone()),
         }
     }
@@ -148,7 +145,7 @@ impl FetchOptions {
             client: None,
             verification: Verification::Verify,
             token: None,
-            reread_interval: REREAD_INTERVAL,
+            reread_interval: rotated::LOOK_EVERY,
         }
     }
 

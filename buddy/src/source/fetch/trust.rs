@@ -14,8 +14,8 @@ use super::{
     address::Address,
     options::{ClientCertificate, FetchOptions, Pem, Verification},
     tls_words::Expected,
-    watched::{LookedAt, Stamp},
 };
+use crate::rotated::{LookedAt, Stamp};
 
 /// Knows the TLS of a fetcher.
 #[derive(Debug)]

@@ -2,16 +2,24 @@
 
 use std::path::PathBuf;
 
-use heapster_shared::{host::Host, units::ByteSize};
+use heapster_shared::{
+    host::Host,
+    spec::{Spec, SpecError},
+    units::ByteSize,
+};
 use serde::Deserialize;
 
 use super::{
+    asked::{ApiServer, Asker},
     given::Given,
     route::{Direct, Route},
 };
-use crate::source::{
-    fetch::{FetchOptions, Pem, TlsOptions, TokenSource, Verification},
-    location,
+use crate::{
+    kubernetes::Connector,
+    source::{
+        fetch::{FetchOptions, Fetcher, Pem, TlsOptions, TokenSource, Verification},
+        location,
+    },
 };
 
 const EXAMPLE: &str = "https://10.0.0.7:10250";
@@ -34,6 +42,12 @@ pub(super) struct Options {
     /// Address of the API server to ask kubelets through, such as `https://10.0.0.1:6443`. Default:
     /// with `via=apiserver` that of the cluster that this program runs in.
     proxy: Option<String>,
+    /// With `via=apiserver`: a kubeconfig that says which API server, whom to trust and who asks, as
+    /// for the discovery `kubernetes`. Default: with `context` the files that `KUBECONFIG` names, else
+    /// `~/.kube/config`.
+    kubeconfig: Option<String>,
+    /// With `via=apiserver`: a context of the kubeconfig. Default: with `kubeconfig` its current one.
+    context: Option<String>,
     /// `verify` checks kubelets' certificates for their addresses, `node-name` for the names of
     /// their nodes, `skip` not at all: whoever is between may then read and answer as he likes.
     /// Default: `verify`.
@@ -103,7 +117,7 @@ impl Options {
         }
         if self.is_proxied() {
             return Err(
-                "the address is a kubelet's own; leave out `via` and `proxy`, or the address"
+                "the address is a kubelet's own; leave out `via`, `proxy` and `kubeconfig`, or the address"
                     .to_owned(),
             );
         }
@@ -111,7 +125,55 @@ impl Options {
     }
 
     const fn is_proxied(&self) -> bool {
-        self.via.is_some() || self.proxy.is_some()
+        self.via.is_some() || self.proxy.is_some() || self.has_kubeconfig()
+    }
+
+    const fn has_kubeconfig(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some()
+    }
+
+    /// By what way kubelets are asked, and who asks.
+    pub(super) fn way(&self, given: &Given) -> Result<(Route, Asker), String> {
+        if self.has_kubeconfig() {
+            let server = ApiServer::new(self.connector()?, self.max_body_size);
+            // Its address is the client's to know.
+            return Ok((Route::ApiServer(String::new()), Asker::ApiServer(Box::new(server))));
+        }
+        let fetcher = Fetcher::new(self.fetch(given)?)?;
+        Ok((self.route(given)?, Asker::Fetcher(fetcher)))
+    }
+
+    /// The way to the API server of a kubeconfig.
+    fn connector(&self) -> Result<Connector, String> {
+        if self.via.is_none() || self.proxy.is_some() {
+            return Err(
+                "`kubeconfig` and `context` go with via=apiserver and without `proxy`".to_owned()
+            );
+        }
+        let files = [&self.ca, &self.cert, &self.key, &self.token_file];
+        if files.into_iter().any(Option::is_some) || self.tls != Verification::Verify {
+            return Err(
+                "the kubeconfig says whom to trust and who asks; leave out `ca`, `cert`, `key`, `token_file` and `tls`"
+                    .to_owned(),
+            );
+        }
+        self.check_proxied()?;
+        let options = [("kubeconfig", &self.kubeconfig), ("context", &self.context)];
+        let options = options.into_iter();
+        let given = options.filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+        let (kind, location) = ("kubernetes".to_owned(), String::new());
+        let mut spec = Spec { kind, location, options: given.collect() };
+        Connector::take(&mut spec).map_err(|SpecError(error)| error)
+    }
+
+    fn check_proxied(&self) -> Result<(), String> {
+        if self.port.is_some() || self.scheme.is_some() {
+            return Err(
+                "the API server knows the ports of kubelets; leave out `port` and `scheme`"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     /// By what way kubelets are asked.
@@ -119,12 +181,7 @@ impl Options {
         if !self.is_proxied() {
             return Ok(Route::Direct(Direct { scheme: self.scheme, port: self.port }));
         }
-        if self.port.is_some() || self.scheme.is_some() {
-            return Err(
-                "the API server knows the ports of kubelets; leave out `port` and `scheme`"
-                    .to_owned(),
-            );
-        }
+        self.check_proxied()?;
         if self.tls == Verification::NodeName {
             return Err(
                 "tls=node-name is for kubelets that are asked directly; the API server has a name of its own"
@@ -132,7 +189,7 @@ impl Options {
             );
         }
         let api = self.proxy.as_ref().or(given.api_server.as_ref()).ok_or(
-            "this is not a pod of a cluster; name the API server's address with proxy=URL",
+            "this is not a pod of a cluster; name a kubeconfig with kubeconfig=FILE, or the API server's address with proxy=URL",
         )?;
         let url = url::Url::parse(api).ok().filter(url::Url::has_host);
         if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https")) {

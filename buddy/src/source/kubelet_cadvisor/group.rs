@@ -1,6 +1,7 @@
 //! What the text says, control group by control group.
 
 use crate::source::{
+    accelerators::Name,
     kubelet::{Grouped, Timed, seconds_to_ms},
     prometheus::{Labels, Malformed, Sample},
 };
@@ -15,6 +16,7 @@ pub(super) enum Family {
     Failures,
     Device(OfDevice),
     Interface(OfInterface),
+    Accelerator(OfAccelerator),
     Cores,
     MachineMemory,
 }
@@ -53,6 +55,15 @@ pub(super) enum OfInterface {
     SendErrors,
 }
 
+/// The metrics of an accelerator, by their places in [`Accelerator`]. Kubelets have had them up to
+/// 1.24; since 1.20 they have to be asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum OfAccelerator {
+    MemoryTotal,
+    MemoryUsed,
+    DutyCycle,
+}
+
 /// The family of this name, if it is used.
 pub(super) fn family(name: &str) -> Option<Family> {
     let Some(name) = name.strip_prefix("container_") else {
@@ -85,6 +96,9 @@ pub(super) fn family(name: &str) -> Option<Family> {
         "network_transmit_bytes_total" => Family::Interface(OfInterface::Sent),
         "network_receive_errors_total" => Family::Interface(OfInterface::ReceiveErrors),
         "network_transmit_errors_total" => Family::Interface(OfInterface::SendErrors),
+        "accelerator_memory_total_bytes" => Family::Accelerator(OfAccelerator::MemoryTotal),
+        "accelerator_memory_used_bytes" => Family::Accelerator(OfAccelerator::MemoryUsed),
+        "accelerator_duty_cycle" => Family::Accelerator(OfAccelerator::DutyCycle),
         _ => return None,
     })
 }
@@ -109,6 +123,9 @@ struct Tags<'a> {
     interface: &'a str,
     failure: &'a str,
     scope: &'a str,
+    make: &'a str,
+    model: &'a str,
+    accelerator: &'a str,
 }
 
 /// What is measured of one control group.
@@ -128,12 +145,15 @@ pub(super) struct Group<'a> {
     pub(super) start_time_ms: i64,
     pub(super) devices: Grouped<&'a str, Device>,
     pub(super) interfaces: Grouped<&'a str, Interface>,
+    pub(super) accelerators: Grouped<Name<'a>, Accelerator>,
 }
 
 /// By [`OfDevice`].
 pub(super) type Device = [Option<f64>; 8];
 /// By [`OfInterface`].
 pub(super) type Interface = [Option<Timed>; 4];
+/// By [`OfAccelerator`].
+pub(super) type Accelerator = [Option<f64>; 3];
 
 /// What the text says.
 #[derive(Default)]
@@ -179,6 +199,9 @@ impl<'a> Tags<'a> {
                 "interface" => &mut tags.interface,
                 "failure_type" => &mut tags.failure,
                 "scope" => &mut tags.scope,
+                "make" => &mut tags.make,
+                "model" => &mut tags.model,
+                "acc_id" => &mut tags.accelerator,
                 _ => continue,
             };
             *place = label.raw;
@@ -204,6 +227,10 @@ impl<'a> Group<'a> {
             }
             Family::Interface(place) => {
                 self.interfaces.of(tags.interface)[place as usize] = Some(timed);
+            }
+            Family::Accelerator(place) => {
+                let name = Name { make: tags.make, model: tags.model, id: tags.accelerator };
+                self.accelerators.of(name)[place as usize] = Some(sample.value);
             }
             Family::Device(_) | Family::Cores | Family::MachineMemory => {}
         }

@@ -10,7 +10,9 @@ use super::{
     identity::Owner,
 };
 use crate::source::{
-    Readings, Recorder, interfaces,
+    Readings, Recorder,
+    accelerators::Name,
+    interfaces,
     kubelet::{Candidates, Names, Rank, Timed, Who, cell},
     prometheus::unescaped,
 };
@@ -103,6 +105,7 @@ impl Mapper<'_, '_> {
             self.usage(group);
             self.throttling(group);
             self.devices(group);
+            self.accelerators(group);
             self.recorder.end(time_ms, group.start_time_ms);
         }
     }
@@ -176,6 +179,15 @@ impl Mapper<'_, '_> {
             };
             record(table::DISK_IO_READ_BYTES, given(device, read), unit);
             record(table::DISK_IO_WRITE_BYTES, given(device, written), unit);
+        }
+    }
+
+    fn accelerators(&mut self, group: &Group<'_>) {
+        for (name, values) in group.accelerators.things() {
+            let [make, model, id] = [name.make, name.model, name.id].map(unescaped);
+            let name = Name { make: &make, model: &model, id: &id };
+            let cell = |value: Option<f64>| value.map_or(Cell::ABSENT, |value| cell(value, 1.0));
+            name.record(&mut self.recorder, values.map(cell));
         }
     }
 }

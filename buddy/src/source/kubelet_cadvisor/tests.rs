@@ -37,7 +37,8 @@ fn a_recorded_answer() {
     assert!(!node.contains("overlay") && !node.contains("/var/lib"), "{node}");
 }
 
-/// The numbers that both sources give of one instant are the same.
+/// The numbers that both sources give of one instant are the same, and the summary's time is that
+/// instant cut off to the second: what docs/sources.md says of rates follows from that.
 #[test]
 fn it_agrees_with_the_summary() {
     let summary = include_str!("../../../testdata/kubelet/stats_summary");
@@ -50,6 +51,9 @@ fn it_agrees_with_the_summary() {
         };
         let start = format!("container {}/{}/{name} ", pod.namespace, pod.name);
         let line = mine.iter().find(|line| line.starts_with(&start)).unwrap();
+        let (_, rest) = line.split_once('@').unwrap();
+        let time_ms: i64 = rest.split(' ').next().unwrap().parse().unwrap();
+        assert_eq!(reading.time_ms, time_ms / 1000 * 1000, "{line}");
         for (field, cell) in reading.values.iter().take(6) {
             let part = format!(" {}={} ", field.metric.name(), cell.as_int().unwrap());
             assert!(format!("{line} ").contains(&part), "{part} in {line}");
@@ -122,6 +126,30 @@ fn series_of_one_container() {
         lines::<KubeletCadvisor>(&text),
         [
             "container d/p/c i @1000 since 0 cpu/usage=3500000000 memory/usage=5000000 memory/page_faults=2 memory/major_page_faults=3 disk/io_read_bytes[/dev/sda]=10 disk/io_write_bytes[/dev/sda]=40 disk/io_read_bytes[/dev/sdb]=20"
+        ]
+    );
+}
+
+/// Kubelets up to 1.24 tell of GPUs, each by itself.
+#[test]
+fn accelerators_of_a_container() {
+    let labels = labels("/x", "c");
+    let gpu = |metric: &str, id: &str, value: u64| {
+        format!(
+            "container_accelerator_{metric}{{acc_id=\"{id}\",{labels},make=\"nvidia\",model=\"t4\"}} {value} 1000\n"
+        )
+    };
+    let text = [
+        gpu("duty_cycle", "GPU-1", 42),
+        gpu("duty_cycle", "GPU-2", 0),
+        gpu("memory_total_bytes", "GPU-1", 17_179_869_184),
+        gpu("memory_used_bytes", "GPU-1", 7),
+        format!("container_memory_usage_bytes{{{labels}}} 5 1000\n"),
+    ];
+    assert_eq!(
+        lines::<KubeletCadvisor>(&text.concat()),
+        [
+            "container d/p/c i @1000 since 0 memory/usage=5 accelerator/memory_total[GPU-1][nvidia][t4]=17179869184 accelerator/memory_used[GPU-1][nvidia][t4]=7 accelerator/duty_cycle[GPU-1][nvidia][t4]=42 accelerator/duty_cycle[GPU-2][nvidia][t4]=0"
         ]
     );
 }

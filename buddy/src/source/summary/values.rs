@@ -9,7 +9,7 @@ use heapster_shared::{
 };
 
 use super::answer::{Accelerator, Cpu, Filesystem, Memory, Network, UserDefined, Volume};
-use crate::source::{Recorder, interfaces};
+use crate::source::{Recorder, accelerators, interfaces};
 
 /// Records the fields of the reading that has begun.
 pub(super) struct Values<'v, 's>(pub(super) &'v mut Recorder<'s>);
@@ -90,19 +90,8 @@ impl Values<'_, '_> {
 
     pub(super) fn accelerators(&mut self, accelerators: &[Accelerator<'_>]) {
         for one in accelerators {
-            let labels = Arc::new(Labels::from_iter([
-                ("make", &*one.make),
-                ("model", &*one.model),
-                ("accelerator_id", &*one.id),
-            ]));
-            for (metric, value) in [
-                (table::ACCELERATOR_MEMORY_TOTAL, one.memory_total),
-                (table::ACCELERATOR_MEMORY_USED, one.memory_used),
-                (table::ACCELERATOR_DUTY_CYCLE, one.duty_cycle),
-            ] {
-                let labels = Some(Arc::clone(&labels));
-                self.0.field(&Field { metric: Metric::Known(metric.def()), labels }, cell(value));
-            }
+            let name = accelerators::Name { make: &one.make, model: &one.model, id: &one.id };
+            name.record(self.0, [one.memory_total, one.memory_used, one.duty_cycle].map(cell));
         }
     }
 

@@ -9,11 +9,11 @@ use std::{
 
 use heapster_shared::secret::Secret;
 
-use super::watched::{LookedAt, Stamp, read};
+use crate::rotated::{LookedAt, Stamp, read};
 
 /// Where the token is.
 #[derive(Debug)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// It never changes.
     Fixed(Arc<Secret>),
     /// In a file, which is read again when it changes.
@@ -22,7 +22,7 @@ pub(super) enum Token {
 
 /// What the file had.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(crate) struct Known {
     looked_at: LookedAt,
     stamp: Option<Stamp>,
     token: Arc<Secret>,
@@ -30,7 +30,7 @@ pub(super) struct Known {
 
 impl Token {
     /// The token in a file, looked at no more often than this.
-    pub(super) fn in_file(path: &Path, interval: Duration) -> Self {
+    pub(crate) fn in_file(path: &Path, interval: Duration) -> Self {
         Self::InFile { path: path.to_owned(), interval, known: Mutex::default() }
     }
 
@@ -38,7 +38,7 @@ impl Token {
     ///
     /// # Errors
     /// A sentence, when there is no token yet. One that was read stays when the file goes.
-    pub(super) fn current(&self) -> Result<Arc<Secret>, String> {
+    pub(crate) fn current(&self) -> Result<Arc<Secret>, String> {
         let (path, interval, known) = match self {
             Self::Fixed(token) => return Ok(Arc::clone(token)),
             Self::InFile { path, interval, known } => (path, *interval, known),
@@ -72,7 +72,7 @@ fn read_token(path: &Path) -> Result<Arc<Secret>, String> {
 ///
 /// # Errors
 /// What is wrong with it: whatever could end the header that it is written into.
-pub(super) fn checked(text: &str) -> Result<Arc<Secret>, &'static str> {
+pub(crate) fn checked(text: &str) -> Result<Arc<Secret>, &'static str> {
     let token = text.trim();
     if token.is_empty() {
         return Err("is empty");

@@ -8,10 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How often files are looked at.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// What tells one content of a file from another without reading it. Kubernetes exchanges a link to
 /// a directory, so the file is another one each time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
@@ -20,7 +23,7 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// Of the file as it is now; none when it cannot be seen.
-    pub(super) fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|metadata| Self::from(&metadata))
     }
 }
@@ -38,15 +41,15 @@ impl From<&Metadata> for Stamp {
 
 /// When it was looked last whether something changed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LookedAt(Instant);
+pub(crate) struct LookedAt(Instant);
 
 impl LookedAt {
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self(Instant::now())
     }
 
     /// Whether it is time to look again; from then on it is not.
-    pub(super) fn is_due(&mut self, interval: Duration) -> bool {
+    pub(crate) fn is_due(&mut self, interval: Duration) -> bool {
         let due = self.0.elapsed() >= interval;
         if due {
             self.0 = Instant::now();
@@ -59,7 +62,7 @@ impl LookedAt {
 ///
 /// # Errors
 /// A sentence with the path.
-pub(super) fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     let told = |error: io::Error| format!("cannot read {}: {error}", path.display());
     std::fs::read_to_string(path).map_err(told)
 }
