@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod poller;
 pub mod program;
 pub mod run;
+mod shared_labels;
 pub mod source;
 pub mod spool;
 mod tls;

@@ -15,6 +15,7 @@ use heapster_shared::{
 };
 
 use super::pod_plan::{PodKey, PodPlan};
+use crate::shared_labels::SharedLabels;
 
 /// Fields of a sample; a row has a few more, and a layout of the protocol 4096 at the most.
 const MOST_FIELDS: usize = 4_000;
@@ -42,12 +43,14 @@ const SUMMED: [MetricId; 14] = [
 pub(super) const REQUESTED: [MetricId; 4] =
     [table::CPU_REQUEST, table::CPU_LIMIT, table::MEMORY_REQUEST, table::MEMORY_LIMIT];
 
-/// The plans and layouts of all hosts of one poller.
+/// The plans, layouts and labels of all hosts of one poller.
 #[derive(Debug, Default)]
 pub struct Plans {
     layouts: LayoutCache,
     samples: Map<(usize, Level), Arc<Plan>>,
     pods: Map<PodKey, Arc<PodPlan>>,
+    /// Of pods.
+    pub(super) labels: SharedLabels,
     /// A row in the making; here, so that its memory is used again.
     pub(super) row: RowBuffer,
 }
@@ -105,6 +108,7 @@ impl Plans {
         self.pods.retain(|_, plan| Arc::strong_count(plan) > 1);
         self.samples.retain(|_, plan| Arc::strong_count(plan) > 1);
         self.layouts.prune();
+        self.labels.prune();
     }
 
     /// Number of plans that are kept.
