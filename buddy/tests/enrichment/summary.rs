@@ -1,5 +1,7 @@
 //! The recorded `/stats/summary` as readings, said as plainly as it can be.
 
+use std::sync::Arc;
+
 use heapster_buddy::source::{PlainReading, PodName, Subject};
 use heapster_shared::{
     entity::Labels,
@@ -33,7 +35,7 @@ pub(crate) fn readings(later_s: i64) -> Vec<PlainReading> {
 fn of_pod(pod: &Value, readings: &mut Vec<PlainReading>) {
     let [namespace, name, uid] =
         ["namespace", "name", "uid"].map(|word| text(pod, &format!("/podRef/{word}")).into());
-    let named = PodName { namespace, name, uid };
+    let named = Arc::new(PodName { namespace, name, uid });
     let volumes: Vec<(String, &Value)> = items(pod, "/volume")
         .map(|volume| (format!("Volume:{}", text(volume, "/name")), volume))
         .collect();

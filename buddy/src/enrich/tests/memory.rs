@@ -63,7 +63,7 @@ fn readings(host: usize, layouts: &Layouts) -> Readings {
         readings.push(Arc::new(subject), Arc::clone(&layout), (1000, 0), &[Cell::int(1)]);
     };
     for number in 0..PODS {
-        let (pod, labels) = (pod_name(host, number), Labels::default());
+        let (pod, labels) = (Arc::new(pod_name(host, number)), Labels::default());
         push(Subject::Pod { pod: pod.clone(), labels: labels.clone() });
         for name in ["checkout", "istio-proxy"] {
             let (pod, labels, uid) = (pod.clone(), labels.clone(), "".into());
