@@ -73,7 +73,7 @@ impl Bench {
         let time_ms = 1_795_345_200_000 + self.poll as i64 * 15_000;
         let mut recorder = Recorder::new(&mut self.shapes, layouts);
         for pod in (0..PODS).map(|pod| (pod + self.poll * 7) % PODS) {
-            let name = pod_name(self.number, pod);
+            let name = Arc::new(pod_name(self.number, pod));
             let labels = Labels::default;
             begin(&mut recorder, &format!("/{pod}"), || Subject::Pod {
                 pod: name.clone(),
@@ -83,7 +83,7 @@ impl Bench {
             recorder.end(time_ms, 0);
             for container in 0..CONTAINERS {
                 let name = || container_name(container).into();
-                let pod_name = &pod_name(self.number, pod);
+                let pod_name = &Arc::new(pod_name(self.number, pod));
                 begin(&mut recorder, &format!("/{pod}/{container}"), || Subject::PodContainer {
                     pod: pod_name.clone(),
                     name: name(),

@@ -107,15 +107,15 @@ fn cpu_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-fn pod_name(pod: usize) -> PodName {
-    PodName {
+fn pod_name(pod: usize) -> Arc<PodName> {
+    Arc::new(PodName {
         namespace: "production".into(),
         name: format!("storefront-7d9f8b6c5-{pod:05}").into(),
         uid: format!("0b4b8c1e-3f0e-4a5c-9d7e-{pod:012}").into(),
-    }
+    })
 }
 
-fn container_subject(pod: &PodName, container: usize) -> Subject {
+fn container_subject(pod: &Arc<PodName>, container: usize) -> Subject {
     let image = ("container_base_image", "registry.example.com/storefront/server:v1.27.3");
     Subject::PodContainer {
         pod: pod.clone(),

@@ -40,7 +40,7 @@ use self::{
 };
 use crate::{
     kubernetes::{ClusterMetadata, PodInfo},
-    source::{Readings, Subject},
+    source::{PodName, Readings, Subject},
 };
 pub use host::HostMemory;
 pub use label_rules::LabelRules;
@@ -201,27 +201,27 @@ impl Making<'_, '_> {
             }
             Subject::Pod { pod, labels } => {
                 let known = self.index.pod(pod);
-                (known.map(|known| self.pod(labels, known)), Adds::Nothing)
+                (known.map(|known| self.pod((pod, labels), known)), Adds::Nothing)
             }
             Subject::PodContainer { pod, name, uid, labels } => {
                 let known = self.index.pod(pod).map(|pod| {
                     let place = pod.containers.iter().position(|known| known.spec.name == name);
                     (pod, place)
                 });
-                self.container(known, &GivenContainer { name, uid, labels })
+                self.container(known, &GivenContainer { pod: Some(pod), name, uid, labels })
             }
             Subject::SysContainer { uid, labels, .. } => {
                 let known = self.index.container(uid);
                 let name = known.map_or("", |(pod, place)| &pod.containers[place].spec.name);
                 let known = known.map(|(pod, place)| (pod, Some(place)));
-                self.container(known, &GivenContainer { name, uid, labels })
+                self.container(known, &GivenContainer { pod: None, name, uid, labels })
             }
         };
         let made = made.map_or_else(|| Arc::clone(given), |made| self.same(given, made));
         Thing { given: Arc::clone(given), made, adds, widened: None, unread_pod: NOWHERE }
     }
 
-    fn pod(&mut self, given: &Labels, pod: &PodInfo) -> Subject {
+    fn pod(&mut self, given: (&Arc<PodName>, &Labels), pod: &PodInfo) -> Subject {
         self.subjects.pod(given, pod, self.basis.namespace_uid(&pod.namespace))
     }
 
@@ -248,21 +248,23 @@ impl Making<'_, '_> {
     /// their own.
     fn unread_pods(&mut self, seen: &mut Seen, places: &[u32]) {
         let pod_of = |thing: &Thing| match &*thing.made {
-            Subject::Pod { pod, .. } => Some((self.index.pod(pod)?, true)),
-            Subject::PodContainer { pod, .. } => Some((self.index.pod(pod)?, false)),
+            Subject::Pod { pod, .. } => Some((self.index.pod(pod)?, Arc::clone(pod), true)),
+            Subject::PodContainer { pod, .. } => {
+                Some((self.index.pod(pod)?, Arc::clone(pod), false))
+            }
             _ => None,
         };
         let pods: Vec<_> =
             places.iter().map(|place| pod_of(&seen.things[*place as usize])).collect();
-        let read = pods.iter().flatten().filter(|(_, is_whole)| *is_whole);
-        let read: Set<*const PodInfo> = read.map(|(pod, _)| Arc::as_ptr(pod)).collect();
+        let read = pods.iter().flatten().filter(|(_, _, is_whole)| *is_whole);
+        let read: Set<*const PodInfo> = read.map(|(pod, ..)| Arc::as_ptr(pod)).collect();
         let before = std::mem::take(&mut seen.pods);
         let mut numbers: Map<*const PodInfo, u32> = Map::default();
         for (place, pod) in places.iter().zip(pods) {
-            let unread = pod.map(|(pod, _)| pod).filter(|pod| !read.contains(&Arc::as_ptr(pod)));
-            let number = unread.map(|pod| {
+            let unread = pod.filter(|(pod, ..)| !read.contains(&Arc::as_ptr(pod)));
+            let number = unread.map(|(pod, name, _)| {
                 *numbers.entry(Arc::as_ptr(pod)).or_insert_with(|| {
-                    let made = self.pod(&Labels::default(), pod);
+                    let made = self.pod((&name, &Labels::default()), pod);
                     let known = before.iter().find(|known| *known.subject == made);
                     let subject =
                         known.map_or_else(|| Arc::new(made), |known| Arc::clone(&known.subject));

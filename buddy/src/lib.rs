@@ -16,6 +16,7 @@ pub mod poller;
 pub mod program;
 mod rotated;
 pub mod run;
+mod shared_labels;
 pub mod source;
 pub mod spool;
 mod tls;

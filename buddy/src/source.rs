@@ -11,8 +11,11 @@ mod interfaces;
 mod json;
 mod kubelet;
 mod location;
+mod pod_name;
 mod prometheus;
 mod readings;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -22,6 +25,8 @@ use heapster_shared::{
     spec::{Spec, SpecError},
 };
 
+pub use pod_name::PodName;
+pub(crate) use pod_name::PodNames;
 pub use readings::{Layouts, PlainReading, Reading, Readings, Recalled, Recorder, Shapes};
 
 /// Polls hosts, many at a time.
@@ -69,14 +74,14 @@ pub enum Subject {
     /// A pod as a whole, for what is measured there and not by container (the network).
     Pod {
         /// Which pod.
-        pod: PodName,
+        pod: Arc<PodName>,
         /// Labels of the pod, `namespace_name` left out.
         labels: Labels,
     },
     /// A container of a pod.
     PodContainer {
         /// Which pod.
-        pod: PodName,
+        pod: Arc<PodName>,
         /// Name within the pod.
         name: CompactString,
         /// Identity of this run of it; may be empty.
@@ -107,17 +112,6 @@ impl Subject {
             Self::SysContainer { .. } => Level::SysContainer,
         }
     }
-}
-
-/// Which pod.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct PodName {
-    /// Its namespace.
-    pub namespace: CompactString,
-    /// Its name.
-    pub name: CompactString,
-    /// Its uid; may be empty.
-    pub uid: CompactString,
 }
 
 /// An entry of the table of sources.

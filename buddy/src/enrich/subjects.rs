@@ -1,23 +1,29 @@
 //! Subjects with the labels that the cluster manager gives them.
 
+use std::sync::Arc;
+
 use compact_str::CompactString;
-use heapster_shared::{Set, entity::Labels, tag};
+use heapster_shared::{entity::Labels, tag};
 
 use super::{LabelRules, facts::Facts};
 use crate::{
     kubernetes::{ContainerSpec, NodeInfo, PodInfo},
-    source::{PodName, Subject},
+    shared_labels::SharedLabels,
+    source::{PodName, PodNames, Subject},
 };
 
-/// Makes subjects. Labels that many have are there once: replicas on a thousand nodes have the same.
+/// Makes subjects.
 #[derive(Debug, Default)]
 pub(super) struct Subjects {
     rules: LabelRules,
-    shared: Set<Labels>,
+    shared: SharedLabels,
+    names: PodNames,
 }
 
 /// A container as its source tells of it.
 pub(super) struct GivenContainer<'g> {
+    /// None where it is known by its id alone.
+    pub(super) pod: Option<&'g Arc<PodName>>,
     pub(super) name: &'g str,
     pub(super) uid: &'g CompactString,
     pub(super) labels: &'g Labels,
@@ -25,11 +31,16 @@ pub(super) struct GivenContainer<'g> {
 
 impl Subjects {
     pub(super) fn new(rules: LabelRules) -> Self {
-        Self { rules, shared: Set::default() }
+        Self { rules, shared: SharedLabels::default(), names: PodNames::default() }
     }
 
     /// A pod as a whole: all that is known of it, for its containers too.
-    pub(super) fn pod(&mut self, given: &Labels, pod: &PodInfo, namespace_uid: &str) -> Subject {
+    pub(super) fn pod(
+        &mut self,
+        (name, given): (&Arc<PodName>, &Labels),
+        pod: &PodInfo,
+        namespace_uid: &str,
+    ) -> Subject {
         let owner = pod.owner.as_deref();
         let joined = self.rules.joined(pod.labels.iter());
         let known = [
@@ -41,7 +52,8 @@ impl Subjects {
         let known = known.into_iter().filter(|(_, value)| !value.is_empty());
         let stored = self.rules.stored(pod.labels.iter());
         let labels = given.iter().chain(stored).chain(known).collect();
-        Subject::Pod { pod: name_of(pod), labels: share(&mut self.shared, labels) }
+        let pod = self.name_of(pod, Some(name));
+        Subject::Pod { pod, labels: self.shared.share(labels) }
     }
 
     /// A container of a pod. Its pod's labels are its pod's only; its uid is the source's, for what
@@ -58,10 +70,10 @@ impl Subjects {
         let own = given.labels.iter().filter(|(name, _)| *name != tag::POD_ID);
         let labels = own.chain(image).collect();
         Subject::PodContainer {
-            pod: name_of(pod),
+            pod: self.name_of(pod, given.pod),
             name: given.name.into(),
             uid: given.uid.clone(),
-            labels: share(&mut self.shared, labels),
+            labels: self.shared.share(labels),
         }
     }
 
@@ -85,20 +97,24 @@ impl Subjects {
         Subject::Node { labels: labels.collect() }
     }
 
+    /// The API server's uid, also for static pods, which the kubelet calls by another: all things
+    /// of a pod are to have the same one. Where it is the one that was given, so is the name.
+    fn name_of(&mut self, pod: &PodInfo, given: Option<&Arc<PodName>>) -> Arc<PodName> {
+        let names = [&*pod.namespace, pod.name.as_str(), pod.uid.as_str()];
+        let is_it = |given: &&Arc<PodName>| {
+            [given.namespace.as_str(), given.name.as_str(), given.uid.as_str()] == names
+        };
+        given.filter(is_it).cloned().unwrap_or_else(|| self.names.share(names))
+    }
+
     /// Forgets labels that nobody has any more.
     pub(super) fn prune(&mut self) {
-        self.shared.retain(|labels| labels.shared_by() > 1);
+        self.shared.prune();
     }
 
     pub(super) fn len(&self) -> usize {
         self.shared.len()
     }
-}
-
-/// The API server's uid, also for static pods, which the kubelet calls by another: all things of a
-/// pod are to have the same one.
-fn name_of(pod: &PodInfo) -> PodName {
-    PodName { namespace: (&*pod.namespace).into(), name: pod.name.clone(), uid: pod.uid.clone() }
 }
 
 fn provider_id(node: &NodeInfo) -> Option<&str> {
@@ -108,8 +124,4 @@ fn provider_id(node: &NodeInfo) -> Option<&str> {
 fn host_name(node: &NodeInfo) -> Option<&str> {
     let named = node.addresses.iter().find(|address| address.kind == "Hostname");
     named.map(|address| &*address.address)
-}
-
-fn share(shared: &mut Set<Labels>, labels: Labels) -> Labels {
-    if labels.is_empty() { labels } else { shared.get_or_insert(labels).clone() }
 }

@@ -68,8 +68,8 @@ impl Bench {
     }
 }
 
-fn name(name: &str, uid: &str) -> PodName {
-    PodName { namespace: "ns".into(), name: name.into(), uid: uid.into() }
+fn name(name: &str, uid: &str) -> Arc<PodName> {
+    PodName { namespace: "ns".into(), name: name.into(), uid: uid.into() }.into()
 }
 
 fn pod_subject(pod: &str, uid: &str) -> Arc<Subject> {

@@ -132,20 +132,6 @@ impl ClusterMetadata {
         read(&self.pods).table.by_name(namespace, name).cloned()
     }
 
-    /// A pod by its uid: that of the API server, or for static pods also that of the kubelet.
-    #[must_use]
-    pub fn pod_by_uid(&self, uid: &str) -> Option<Arc<PodInfo>> {
-        read(&self.pods).table.by_uid(uid).cloned()
-    }
-
-    /// A pod by the id of one of its containers, without the runtime's name, and which one it is in
-    /// [`PodInfo::containers`].
-    #[must_use]
-    pub fn pod_by_container(&self, id: &str) -> Option<(Arc<PodInfo>, usize)> {
-        let pods = read(&self.pods);
-        pods.table.by_container(id).map(|(pod, index)| (Arc::clone(pod), index))
-    }
-
     /// All pods that satisfy a condition, in no order. Walks over all pods of the cluster.
     #[must_use]
     pub fn pods_where(&self, mut condition: impl FnMut(&PodInfo) -> bool) -> Vec<Arc<PodInfo>> {

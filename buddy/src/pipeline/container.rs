@@ -37,7 +37,9 @@ impl Thing {
         }
         if let (Some(entity), Some(sample)) = (&self.entity, self.run.newest()) {
             let head = sample.head(Arc::clone(entity));
-            poll.blocks.push(&sample.plan.layout, head, sample.cells, sample.increases);
+            let picked = sample.plan.pick(cells);
+            let row = picked.as_deref().unwrap_or(cells);
+            poll.blocks.push(&sample.plan.layout, head, row, sample.increases);
         }
     }
 

@@ -15,6 +15,7 @@ use heapster_shared::{
 };
 
 use super::pod_plan::{PodKey, PodPlan};
+use crate::shared_labels::SharedLabels;
 
 /// Fields of a sample; a row has a few more, and a layout of the protocol 4096 at the most.
 const MOST_FIELDS: usize = 4_000;
@@ -42,12 +43,14 @@ const SUMMED: [MetricId; 14] = [
 pub(super) const REQUESTED: [MetricId; 4] =
     [table::CPU_REQUEST, table::CPU_LIMIT, table::MEMORY_REQUEST, table::MEMORY_LIMIT];
 
-/// The plans and layouts of all hosts of one poller.
+/// The plans, layouts and labels of all hosts of one poller.
 #[derive(Debug, Default)]
 pub struct Plans {
     layouts: LayoutCache,
     samples: Map<(usize, Level), Arc<Plan>>,
     pods: Map<PodKey, Arc<PodPlan>>,
+    /// Of pods.
+    pub(super) labels: SharedLabels,
     /// A row in the making; here, so that its memory is used again.
     pub(super) row: RowBuffer,
 }
@@ -74,12 +77,24 @@ pub(super) struct Plan {
     pub(super) layout: Arc<Layout>,
     /// Where these fields are among the given ones, unless they are all of them.
     picks: Option<Box<[usize]>>,
-    /// Where each counter is among the fields; `None` where it is no integer.
-    counters: Box<[Option<usize>]>,
+    /// Which fields of a sample are still wanted when its row is made, by their places; the
+    /// others, such as the sizes of filesystems, are in no sum and have no increase.
+    kept: Box<[usize]>,
+    /// `None` for one that is no integer, and so has no increase.
+    counters: Box<[Option<Counter>]>,
     /// What a container's sample adds to its pod's.
     pub(super) parts: Box<[Part]>,
-    /// What it adds to its node's: index into [`REQUESTED`], and into the cells.
+    /// What it adds to its node's: index into [`REQUESTED`], and into the kept cells.
     pub(super) requests: Box<[(usize, usize)]>,
+}
+
+/// Where a counter is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counter {
+    /// Among the fields.
+    pub(super) field: usize,
+    /// Among the kept cells.
+    pub(super) kept: usize,
 }
 
 /// One field that a container passes on to its pod.
@@ -91,7 +106,7 @@ pub(super) struct Part {
     pub(super) is_integer: bool,
 }
 
-/// Where in a sample a part is found.
+/// Where in a sample a part is found; the cell is one of those that are kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum From {
     Gauge { cell: usize },
@@ -105,6 +120,7 @@ impl Plans {
         self.pods.retain(|_, plan| Arc::strong_count(plan) > 1);
         self.samples.retain(|_, plan| Arc::strong_count(plan) > 1);
         self.layouts.prune();
+        self.labels.prune();
     }
 
     /// Number of plans that are kept.
@@ -151,15 +167,21 @@ impl Plan {
         let fields: Vec<Field> = picks.iter().map(|at| given.measured()[*at].clone()).collect();
         let is_all = picks.len() == given.measured().len();
         let layout = layouts.layout(&fields);
+        let kept = kept(&fields, layout.counters(), level);
+        let place = |field: usize| kept.binary_search(&field).ok();
+        let counter = |field: &usize| {
+            let is_integer = is_integer(&fields[*field].metric);
+            place(*field).filter(|_| is_integer).map(|kept| Counter { field: *field, kept })
+        };
         let is_part = level == Level::PodContainer;
-        let counters = layout.counters().iter();
         Self {
             given: Arc::clone(given),
             picks: (!is_all).then(|| picks.into()),
-            counters: counters.map(|at| is_integer(&fields[*at].metric).then_some(*at)).collect(),
-            parts: if is_part { parts(&layout) } else { Box::default() },
-            requests: if is_part { requests(&fields) } else { Box::default() },
+            counters: layout.counters().iter().map(counter).collect(),
+            parts: if is_part { parts(&layout, place) } else { Box::default() },
+            requests: if is_part { requests(&fields, place) } else { Box::default() },
             layout,
+            kept,
         }
     }
 
@@ -174,9 +196,13 @@ impl Plan {
         Some(picks.iter().map(|at| given[*at]).collect())
     }
 
-    /// Where each counter is among the fields; `None` where it is no integer, and so has no
-    /// increase.
-    pub(super) fn counters(&self) -> &[Option<usize>] {
+    /// The fields of a sample that are kept, by their places in the layout.
+    pub(super) fn kept(&self) -> &[usize] {
+        &self.kept
+    }
+
+    /// Where each counter is; `None` where it is no integer, and so has no increase.
+    pub(super) fn counters(&self) -> &[Option<Counter>] {
         &self.counters
     }
 
@@ -207,14 +233,27 @@ fn is_integer(metric: &Metric) -> bool {
     metric.value_type() == ValueType::Int64
 }
 
-/// Measured fields first, then rates that follow from them.
-fn parts(layout: &Layout) -> Box<[Part]> {
+/// Of a container its counters, and what it passes on; all of what is no part of something else, or
+/// is measured of a pod as a whole.
+fn kept(fields: &[Field], counters: &[usize], level: Level) -> Box<[usize]> {
+    let is_container = matches!(level, Level::PodContainer | Level::SysContainer);
+    let is_passed_on =
+        |field: &usize| level == Level::PodContainer && is_summed(&fields[*field].metric);
+    let is_kept = |field: &usize| {
+        !is_container || counters.binary_search(field).is_ok() || is_passed_on(field)
+    };
+    (0..fields.len()).filter(is_kept).collect()
+}
+
+/// Measured fields first, then rates that follow from them; `place` says where a field is kept.
+fn parts(layout: &Layout, place: impl Fn(usize) -> Option<usize>) -> Box<[Part]> {
     let increase_of = |counter: &usize| layout.counters().binary_search(counter).ok();
-    let measured = (0..layout.measured().len()).map(|cell| {
-        let counter = increase_of(&cell);
+    let measured = (0..layout.measured().len()).filter_map(|field| {
+        let cell = place(field)?;
+        let counter = increase_of(&field);
         let from =
             counter.map_or(From::Gauge { cell }, |increase| From::Counter { cell, increase });
-        (cell, from)
+        Some((field, from))
     });
     let rates = layout.derived().iter().filter_map(|derived| {
         let Derivation::Rate { counter } = &derived.from else { return None };
@@ -235,10 +274,12 @@ fn is_summed(metric: &Metric) -> bool {
     }
 }
 
-fn requests(fields: &[Field]) -> Box<[(usize, usize)]> {
+/// What is requested is among what is summed, and so is kept.
+fn requests(fields: &[Field], place: impl Fn(usize) -> Option<usize>) -> Box<[(usize, usize)]> {
     let requests = REQUESTED.iter().enumerate().filter_map(|(request, id)| {
         let wanted = Field::plain(id.def());
-        fields.iter().position(|field| *field == wanted).map(|cell| (request, cell))
+        let field = fields.iter().position(|field| *field == wanted)?;
+        Some((request, place(field)?))
     });
     requests.collect()
 }

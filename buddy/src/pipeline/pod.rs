@@ -103,7 +103,7 @@ impl Pod {
             name: pod_of(&self.subject).map(|pod| pod.name.clone()).unwrap_or_default(),
             uid: now.uid,
             start_time_ms: now.start_time_ms,
-            labels,
+            labels: poll.plans.labels.share(labels),
         };
         poll.ids.renew(&mut self.entity, definition)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use heapster_shared::{entity::Level, row::Cell};
+use heapster_shared::{entity::Level, row::Cell, schema::Field};
 
 use super::plan::{Plan, Plans};
 use crate::source::Reading;
@@ -17,7 +17,7 @@ pub(super) struct Run {
     plan: Option<Arc<Plan>>,
     /// The plan of the sample before, where that had fields for the pod that this one has not.
     lost_from: Option<Arc<Plan>>,
-    /// One cell a measured field, then one increase a counter.
+    /// One cell a field that is kept, then one increase a counter.
     cells: Box<[Cell]>,
     time_ms: i64,
     interval_ms: u32,
@@ -31,7 +31,8 @@ pub(super) struct Sample<'a> {
     pub(super) time_ms: i64,
     /// 0 where there is no sample before.
     pub(super) interval_ms: u32,
-    /// One a measured field.
+    /// One a field that is kept: of the node and of a pod as a whole all that is measured, of a
+    /// container what matters beyond its row.
     pub(super) cells: &'a [Cell],
     /// One a counter.
     pub(super) increases: &'a [Cell],
@@ -40,7 +41,7 @@ pub(super) struct Sample<'a> {
 impl Run {
     pub(super) fn newest(&self) -> Option<Sample<'_>> {
         let plan = self.plan.as_ref()?;
-        let (cells, increases) = self.cells.split_at(plan.layout.measured().len());
+        let (cells, increases) = self.cells.split_at(plan.kept().len());
         let (time_ms, interval_ms) = (self.time_ms, self.interval_ms);
         Some(Sample { plan, time_ms, interval_ms, cells, increases })
     }
@@ -92,17 +93,13 @@ impl Run {
         if before.is_some_and(|before| Arc::ptr_eq(&before.layout, layout)) {
             return;
         }
-        let known = before.map_or(&[][..], |before| before.layout.measured());
-        let cell_of = |at: &Option<usize>| {
-            let field = &layout.measured()[(*at)?];
-            known.iter().position(|known| known == field).map(|place| self.cells[place])
+        let mut cells = vec![Cell::ABSENT; plan.kept().len() + plan.counters().len()];
+        let cell_of = |field: &Field| {
+            let (known, mut kept) = (before?.layout.measured(), before?.kept().iter());
+            kept.position(|place| known[*place] == *field).map(|place| self.cells[place])
         };
-        let earlier: Vec<_> = plan.counters().iter().map(|at| (*at, cell_of(at))).collect();
-        let mut cells = vec![Cell::ABSENT; layout.measured().len() + plan.counters().len()];
-        for (at, cell) in earlier {
-            if let (Some(at), Some(cell)) = (at, cell) {
-                cells[at] = cell;
-            }
+        for at in plan.counters().iter().flatten() {
+            cells[at.kept] = cell_of(&layout.measured()[at.field]).unwrap_or(Cell::ABSENT);
         }
         self.cells = cells.into();
         self.lost_from = before.filter(|before| plan.lost(before).next().is_some()).cloned();
@@ -110,11 +107,13 @@ impl Run {
 
     /// Works out increases over the cells of the sample before, and puts these in their place.
     fn put(&mut self, plan: &Plan, now: &[Cell]) {
-        let (cells, increases) = self.cells.split_at_mut(now.len());
+        let (cells, increases) = self.cells.split_at_mut(plan.kept().len());
         for (grown, at) in increases.iter_mut().zip(plan.counters()) {
-            *grown = at.map_or(Cell::ABSENT, |at| increase(cells[at], now[at]));
+            *grown = at.map_or(Cell::ABSENT, |at| increase(cells[at.kept], now[at.field]));
         }
-        cells.copy_from_slice(now);
+        for (cell, field) in cells.iter_mut().zip(plan.kept()) {
+            *cell = now[*field];
+        }
     }
 
     fn is_new(&mut self, time_ms: i64) -> bool {

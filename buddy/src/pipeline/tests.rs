@@ -37,8 +37,8 @@ impl Bench {
     }
 }
 
-fn pod(uid: &str) -> PodName {
-    PodName { namespace: "default".into(), name: "web".into(), uid: uid.into() }
+fn pod(uid: &str) -> Arc<PodName> {
+    PodName { namespace: "default".into(), name: "web".into(), uid: uid.into() }.into()
 }
 
 fn container(name: &str, time_ms: i64, values: &[(MetricId, i64)]) -> PlainReading {

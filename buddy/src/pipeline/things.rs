@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use heapster_shared::{Map, entity::Entity};
+use heapster_shared::entity::Entity;
 
 use super::{
     names::{Names, Owner},
@@ -43,8 +43,8 @@ pub(super) struct Things {
     /// In the order of their owners.
     pub(super) things: Vec<Thing>,
     pub(super) pods: Vec<Pod>,
-    /// By the address of the subject, which its thing holds.
-    places: Map<usize, u32>,
+    /// Places of things, by the address of the subject, which its thing holds.
+    by_address: Vec<u32>,
 }
 
 impl Thing {
@@ -112,8 +112,9 @@ impl Things {
             self.things.get(*place).is_some_and(|thing| Arc::ptr_eq(&thing.subject, subject))
         };
         Some(expected).filter(is_its).or_else(|| {
-            let place = self.places.get(&Arc::as_ptr(subject).addr())?;
-            Some(*place as usize).filter(is_its)
+            let wanted = Arc::as_ptr(subject).addr();
+            let found = self.by_address.binary_search_by_key(&wanted, |place| self.address(*place));
+            found.ok().map(|found| self.by_address[found] as usize).filter(is_its)
         })
     }
 
@@ -202,11 +203,13 @@ impl Things {
     }
 
     fn index(&mut self) {
-        self.places.clear();
-        let places = self.things.iter().enumerate();
-        self.places.extend(
-            places.map(|(place, thing)| (Arc::as_ptr(&thing.subject).addr(), place as u32)),
-        );
-        self.places.shrink_to(self.things.len() / 4 * 5);
+        let mut by_address: Vec<u32> = (0..self.things.len() as u32).collect();
+        by_address.sort_unstable_by_key(|place| self.address(*place));
+        self.by_address = by_address;
+    }
+
+    /// Of the subject of the thing at this place; 0 where there is none.
+    fn address(&self, place: u32) -> usize {
+        self.things.get(place as usize).map_or(0, |thing| Arc::as_ptr(&thing.subject).addr())
     }
 }

@@ -182,7 +182,8 @@ mod tests {
         let within = Duration::from_secs(20);
         tokio::time::timeout(within, known.wait_for(|known| *known)).await.unwrap().unwrap();
         let pod =
-            PodName { namespace: "kube-system".into(), name: "hostnet".into(), uid: "".into() };
+            PodName { namespace: "kube-system".into(), name: "hostnet".into(), uid: "".into() }
+                .into();
         let reading = PlainReading {
             subject: Subject::Pod { pod, labels: Labels::default() },
             time_ms: 1,

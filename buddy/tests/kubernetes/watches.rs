@@ -59,8 +59,8 @@ async fn everything_is_listed_once_and_then_watched() {
     assert_eq!(metadata.namespace("ns").unwrap().labels.get("team"), Some("x"));
     assert_eq!(metadata.node("a").unwrap().kubelet_port, 10250);
     assert_eq!(metadata.pods_on("a").pods.len(), MANY.div_ceil(2));
-    assert_eq!(metadata.pod_by_uid("uid-p7").unwrap().name, "p7");
-    assert_eq!(metadata.pod_by_container("id-p7").unwrap().0.name, "p7");
+    let known = metadata.pod("ns", "p7").unwrap();
+    assert_eq!((&*known.uid, &*known.containers[0].id), ("uid-p7", "id-p7"));
     let before = (metadata.pods_on("a").version, metadata.pods_on("b").version);
     api.put(PODS, pod("p0", "a", 1));
     api.put(PODS, pod("new", "a", 0));

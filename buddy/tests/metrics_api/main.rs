@@ -153,7 +153,8 @@ impl Used {
                     namespace: namespace.as_str().into(),
                     name: pod.as_str().into(),
                     uid: "".into(),
-                },
+                }
+                .into(),
                 name: container.as_str().into(),
                 uid: "".into(),
                 labels,

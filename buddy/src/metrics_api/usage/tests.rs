@@ -50,7 +50,7 @@ fn reading(pod: &str, name: &str, cpu_ms: i64, time_s: i64) -> PlainReading {
     let subject = if pod.is_empty() {
         Subject::Node { labels }
     } else {
-        let pod = PodName { namespace: "ns".into(), name: pod.into(), uid: "".into() };
+        let pod = PodName { namespace: "ns".into(), name: pod.into(), uid: "".into() }.into();
         Subject::PodContainer { pod, name: name.into(), uid: "".into(), labels }
     };
     let age_ms = if name == "young" { 20_000 } else { 300_000 };

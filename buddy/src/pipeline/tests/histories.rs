@@ -225,10 +225,13 @@ fn subject(thing: usize, change: &Change, pod_uids: &[usize]) -> Subject {
     };
     match (thing, place) {
         (0, _) => Subject::Node { labels },
-        (1..=6, 0) => Subject::Pod { pod: name, labels },
-        (1..=6, _) => {
-            Subject::PodContainer { pod: name, name: format!("c{place}").into(), uid, labels }
-        }
+        (1..=6, 0) => Subject::Pod { pod: name.into(), labels },
+        (1..=6, _) => Subject::PodContainer {
+            pod: name.into(),
+            name: format!("c{place}").into(),
+            uid,
+            labels,
+        },
         _ => Subject::SysContainer { name: format!("sys{place}").into(), uid, labels },
     }
 }

@@ -17,7 +17,7 @@ use super::{
     known::{Known, NameFrom},
     values::Values,
 };
-use crate::source::{PodName, Readings, Recorder, Subject};
+use crate::source::{PodNames, Readings, Recorder, Subject};
 
 /// Digits of the identity of a container.
 const CONTAINER_ID_DIGITS: usize = 64;
@@ -51,12 +51,13 @@ pub(super) struct Mapper<'m> {
     recorder: Recorder<'m, Known>,
     /// Aliases that are taken, once somebody asked.
     names: Option<Set<CompactString>>,
+    pods: PodNames,
 }
 
 impl<'m> Mapper<'m> {
     /// A mapper to a recorder of a poll.
     pub(super) fn new(facts: &'m Facts, recorder: Recorder<'m, Known>) -> Self {
-        Self { facts, recorder, names: None }
+        Self { facts, recorder, names: None, pods: PodNames::default() }
     }
 
     /// The readings, the node's among them if the machine was added.
@@ -165,9 +166,11 @@ impl<'m> Mapper<'m> {
 
     fn subject(&mut self, container: &Container<'_, '_>) -> (Subject, NameFrom) {
         let subject = match container.spec.labels.as_ref().and_then(kubernetes) {
-            Some((pod, None)) => Subject::Pod { pod, labels: Labels::default() },
+            Some((pod, None)) => {
+                Subject::Pod { pod: self.pods.share(pod), labels: Labels::default() }
+            }
             Some((pod, Some(name))) => Subject::PodContainer {
-                pod,
+                pod: self.pods.share(pod),
                 name: name.into(),
                 uid: container_id(container).into(),
                 labels: image_label(container.spec),
@@ -207,14 +210,11 @@ fn taken_aliases(recorder: &Recorder<'_, Known>) -> Set<CompactString> {
     names.collect()
 }
 
-/// The pod, and the container within it unless it is the one that holds the pod's network.
-fn kubernetes<'c>(labels: &'c ContainerLabels<'_>) -> Option<(PodName, Option<&'c str>)> {
+/// The pod (its namespace, name and uid), and the container within it unless it is the one that holds the pod's network.
+fn kubernetes<'c>(labels: &'c ContainerLabels<'_>) -> Option<([&'c str; 3], Option<&'c str>)> {
     let text = |label: &'c Option<Text<'_>>| label.as_deref().filter(|text| !text.is_empty());
-    let pod = PodName {
-        namespace: text(&labels.pod_namespace)?.into(),
-        name: text(&labels.pod_name)?.into(),
-        uid: text(&labels.pod_uid).unwrap_or_default().into(),
-    };
+    let uid = text(&labels.pod_uid).unwrap_or_default();
+    let pod = [text(&labels.pod_namespace)?, text(&labels.pod_name)?, uid];
     let sandbox = text(&labels.docker_type) == Some("podsandbox")
         || text(&labels.containerd_kind) == Some("sandbox");
     match text(&labels.container_name) {

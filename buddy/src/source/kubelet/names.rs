@@ -3,11 +3,13 @@
 //! Control groups of the dead may be left over: a pod that was there before under the same name, or
 //! an earlier run of a container. A kubelet that was just started may tell of both.
 
+use std::sync::Arc;
+
 use compact_str::CompactString;
 use heapster_shared::{entity::Labels, tag};
 
 use super::series::ByName;
-use crate::source::{PodName, Recorder, Subject};
+use crate::source::{PodName, PodNames, Recorder, Subject};
 
 /// Which of several things of one name is the living one: the greatest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -60,6 +62,7 @@ pub(in crate::source) struct Who<'a> {
 #[derive(Default)]
 pub(in crate::source) struct Names {
     key: String,
+    pods: PodNames,
 }
 
 impl Names {
@@ -77,7 +80,8 @@ impl Names {
     ) -> bool {
         self.set_key(&[who.namespace, who.pod]);
         let fingerprint = recorder.fingerprint(who.pod_uid);
-        let make = || Subject::Pod { pod: who.name(), labels: Labels::default() };
+        let pods = &mut self.pods;
+        let make = || Subject::Pod { pod: who.name(pods), labels: Labels::default() };
         begin(recorder, &self.key, fingerprint, make)
     }
 
@@ -92,8 +96,9 @@ impl Names {
     ) -> bool {
         self.set_key(&[who.namespace, who.pod, name]);
         let fingerprint = recorder.fingerprint(&(who.pod_uid, uid, image));
+        let pods = &mut self.pods;
         let make = || Subject::PodContainer {
-            pod: who.name(),
+            pod: who.name(pods),
             name: name.into(),
             uid: uid.into(),
             labels: image_label(image),
@@ -127,12 +132,8 @@ impl Names {
 }
 
 impl Who<'_> {
-    fn name(&self) -> PodName {
-        PodName {
-            namespace: self.namespace.into(),
-            name: self.pod.into(),
-            uid: self.pod_uid.into(),
-        }
+    fn name(&self, pods: &mut PodNames) -> Arc<PodName> {
+        pods.share([self.namespace, self.pod, self.pod_uid])
     }
 }
 
