@@ -92,7 +92,12 @@ pub(super) struct SimState {
 impl Api {
     /// A client of the server at an address.
     pub(super) fn new(address: SocketAddr) -> anyhow::Result<Self> {
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            // The master closes connections that nobody uses, perhaps just when one is wanted again.
+            .pool_idle_timeout(Duration::from_secs(1))
+            .build()?;
         Ok(Self { client, base: format!("http://{address}") })
     }
 

@@ -17,6 +17,8 @@ use super::api::read;
 
 /// A list of everything takes its time.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// A server may close a connection that nobody used for longer, just when it is wanted again.
+const IDLE: Duration = Duration::from_secs(1);
 /// Requests for this group are the bench's own, passed on to the buddy.
 const METRICS_GROUP: &str = ".metrics.k8s.io";
 
@@ -92,6 +94,7 @@ impl Kubernetes {
             .no_gzip()
             .no_proxy()
             .timeout(TIMEOUT)
+            .pool_idle_timeout(IDLE)
             .build()?;
         Ok(Self { client, base: member(&document, "/clusters/0/cluster/server")? })
     }

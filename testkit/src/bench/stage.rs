@@ -22,6 +22,8 @@ use super::{
 
 /// How long the first rows may take to come, beside the rounds themselves.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What each host adds to that: at first all want a connection, and kubelets their certificates.
+const PATIENCE_FOR_HOST: Duration = Duration::from_millis(20);
 
 /// All that is read at one moment.
 #[derive(Clone, Debug)]
@@ -91,7 +93,8 @@ impl Stage {
         hosts: usize,
         rounds: u32,
     ) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE + self.resolution * (rounds + 2);
+        let for_hosts = PATIENCE_FOR_HOST * u32::try_from(hosts)?;
+        let deadline = Instant::now() + PATIENCE + for_hosts + self.resolution * (rounds + 2);
         let mut first_tick_ms = None;
         loop {
             self.programs.check_alive()?;
