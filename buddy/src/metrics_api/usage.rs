@@ -65,7 +65,7 @@ pub(super) struct NodeUsage {
     pub(super) name: CompactString,
     node: Option<(Usage, i64)>,
     /// Sorted by namespace and name.
-    pub(super) pods: Box<[PodUsage]>,
+    pub(super) pods: Arc<[PodUsage]>,
     containers: Box<[ContainerUsage]>,
     /// After this it says nothing any more.
     fresh_until_ms: i64,
@@ -122,7 +122,14 @@ impl NodeUsage {
             node = node.or(before.node.filter(|(_, at_ms)| is_fresh(*at_ms)));
             before.carry_over(readings, is_fresh, &mut containers);
         }
-        Self::arrange(host.name.clone(), node, containers, taken.now_ms + taken.keep_ms)
+        sort_by_pod(&mut containers);
+        Self {
+            name: host.name.clone(),
+            node,
+            pods: pods_of(before, &containers),
+            containers: containers.into(),
+            fresh_until_ms: taken.now_ms + taken.keep_ms,
+        }
     }
 
     /// Adds what the poll named and gave no new sample of.
@@ -144,27 +151,6 @@ impl NodeUsage {
                 && named_of(&container.entity).is_some_and(|name| named.contains(&name))
         });
         containers.extend(kept.cloned());
-    }
-
-    /// Puts the containers of a pod together, and the pods in order.
-    fn arrange(
-        name: CompactString,
-        node: Option<(Usage, i64)>,
-        mut containers: Vec<ContainerUsage>,
-        fresh_until_ms: i64,
-    ) -> Self {
-        let pod_of = |container: &ContainerUsage| container.entity.parent.as_ref().map(|it| it.id);
-        containers.sort_by_key(|container| (pod_of(container), container.entity.id));
-        let (mut pods, mut first) = (Vec::new(), 0_u32);
-        for of_pod in containers.chunk_by(|a, b| pod_of(a) == pod_of(b)) {
-            let count = of_pod.len() as u32;
-            if let Some(pod) = &of_pod[0].entity.parent {
-                pods.push(PodUsage { entity: Arc::clone(pod), first, count });
-            }
-            first += count;
-        }
-        pods.sort_by(|a, b| a.key().cmp(&b.key()));
-        Self { name, node, pods: pods.into(), containers: containers.into(), fresh_until_ms }
     }
 
     /// Whether its poll is not too long ago.
@@ -195,6 +181,38 @@ impl NodeUsage {
         (size_of::<Self>() + size_of_val(&*self.pods) + size_of_val(&*self.containers))
             / self.containers.len()
     }
+}
+
+fn pod_of(container: &ContainerUsage) -> Option<EntityId> {
+    container.entity.parent.as_ref().map(|pod| pod.id)
+}
+
+/// Puts the containers of a pod together.
+fn sort_by_pod(containers: &mut [ContainerUsage]) {
+    containers.sort_by_key(|container| (pod_of(container), container.entity.id));
+}
+
+/// The pods of these containers, in order: mostly those of the poll before.
+fn pods_of(before: Option<&NodeUsage>, containers: &[ContainerUsage]) -> Arc<[PodUsage]> {
+    if let Some(before) = before.filter(|before| are_same(&before.containers, containers)) {
+        return Arc::clone(&before.pods);
+    }
+    let (mut pods, mut first) = (Vec::new(), 0_u32);
+    for of_pod in containers.chunk_by(|a, b| pod_of(a) == pod_of(b)) {
+        let count = of_pod.len() as u32;
+        if let Some(pod) = &of_pod[0].entity.parent {
+            pods.push(PodUsage { entity: Arc::clone(pod), first, count });
+        }
+        first += count;
+    }
+    pods.sort_by(|a, b| a.key().cmp(&b.key()));
+    pods.into()
+}
+
+/// Whether these are the same containers, with the same labels.
+fn are_same(before: &[ContainerUsage], containers: &[ContainerUsage]) -> bool {
+    before.len() == containers.len()
+        && before.iter().zip(containers).all(|(one, other)| Arc::ptr_eq(&one.entity, &other.entity))
 }
 
 /// Where in a row the numbers are.

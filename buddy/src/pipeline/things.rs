@@ -183,8 +183,8 @@ impl Things {
             pod.things = first..first + pod.things.len();
             first = pod.things.end;
         }
-        self.things.shrink_to(self.things.len() / 4 * 5);
-        self.pods.shrink_to(self.pods.len() / 4 * 5);
+        self.things.shrink_to_fit();
+        self.pods.shrink_to_fit();
     }
 
     fn drop_empty_pods(&mut self) {
