@@ -219,7 +219,10 @@ async fn users_and_passwords() {
     let (mut receiver, _guard) = start(&spec("hunter2"));
     let listing = wait(&mut receiver, |listing| listing.states[0].error.contains("etcd at")).await;
     let error = &listing.states[0].error;
-    assert!(error.contains("check `user` and `password`") && !error.contains("hunter2"), "{error}");
+    assert!(
+        error.contains("check the user and the password") && !error.contains("hunter2"),
+        "{error}"
+    );
 }
 
 /// A burst of changes is read together, and ends with what is there at last.

@@ -51,7 +51,7 @@ async fn victoria_metrics_gives_back_what_was_written() {
 #[tokio::test]
 async fn etcd_serves_version_2_when_asked() {
     for v2 in [false, true] {
-        let etcd = real_peer!(Etcd::start_with(EtcdOptions { v2 }));
+        let etcd = real_peer!(Etcd::start_with(EtcdOptions { v2, ..EtcdOptions::default() }));
         let (status, text) = get(&format!("{}/v2/keys/", etcd.url())).await.unwrap();
         assert_eq!(status == 200, v2, "{text}");
     }

@@ -10,19 +10,28 @@
 
 mod connect;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
-use etcd_client::{Client, GetOptions, WatchOptions, WatchStream};
+use etcd_client::{
+    Client, Event, EventType, GetOptions, KeyValue, WatchOptions, WatchResponse, WatchStream,
+};
 use heapster_shared::{
-    Set,
     backoff::Backoff,
     host::Host,
+    secret::Secret,
     spec::{Spec, SpecError},
 };
+use serde::Deserialize;
 
-use self::connect::{Connector, sentence};
-use super::{Discovery, DiscoveryError, Kind, entry::host_of_value};
+pub(super) use self::connect::Connector;
+use self::connect::sentence;
+use super::{
+    Discovery, DiscoveryError, Kind,
+    entry::host_of_value,
+    left_out::LeftOut,
+    web::{Access, Endpoint, Ports, endpoints},
+};
 
 /// The entry in the table of discoveries.
 pub(super) const KIND: Kind = Kind {
@@ -31,31 +40,102 @@ pub(super) const KIND: Kind = Kind {
     samples: &[
         "etcd",
         "etcd:http://127.0.0.1:2379?prefix=/heapster/hosts/",
-        "etcd:http://e1:2379,http://e2:2379?prefix=/prod/hosts/&user=heapster&password=secret",
+        "etcd:http://e1:2379,http://e2:2379?prefix=/prod/hosts/&user=heapster&password_file=/etc/heapster/etcd-password",
         "etcd:https://e1:2379?ca=/etc/heapster/etcd-ca.pem",
+        "etcd:https://e1:2379?cert=/etc/heapster/client.pem&key=/etc/heapster/client-key.pem",
     ],
     build,
 };
 
+const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:2379";
 /// Of one endpoint; then the next one is asked.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// More than this under one prefix is no list of hosts.
 const MAX_LIST_BYTES: usize = 64 << 20;
 
-fn build(spec: Spec) -> Result<Box<dyn Discovery>, SpecError> {
-    Ok(Box::new(Etcd::new(Connector::new(&spec)?)))
+/// The options.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    /// What the keys of hosts begin with. Default: `/heapster/hosts/`.
+    #[serde(default = "default_prefix")]
+    prefix: String,
+    /// User of etcd. Default: none.
+    #[serde(default)]
+    user: String,
+    /// The user's password. It stands on the command line for everybody to see; prefer
+    /// `password_file`.
+    #[serde(default)]
+    password: Secret,
+    /// File with the user's password; it is read again for each connection.
+    password_file: Option<PathBuf>,
+    /// File with the certificates, in PEM, of who may have signed that of an `https` endpoint; those
+    /// that this machine trusts are trusted too. Default: none.
+    ca: Option<PathBuf>,
+    /// File with the client certificate, in PEM. Default: none is shown.
+    cert: Option<PathBuf>,
+    /// File with the key to `cert`, in PEM.
+    key: Option<PathBuf>,
 }
 
-struct Etcd {
+fn default_prefix() -> String {
+    "/heapster/hosts/".to_owned()
+}
+
+fn build(spec: Spec) -> Result<Box<dyn Discovery>, SpecError> {
+    let options: Options = spec.options()?;
+    let wrong = |what: String| SpecError(format!("etcd: {what}"));
+    if options.prefix.is_empty() {
+        return Err(wrong("`prefix` is empty; every key of etcd would be a host".to_owned()));
+    }
+    let endpoints =
+        endpoints(&spec.location, DEFAULT_ENDPOINT, Ports::both(&[2379])).map_err(wrong)?;
+    let prefix = options.prefix.clone();
+    let connector = options.connector(&endpoints).map_err(wrong)?;
+    let host = |key: &str, value: &str| host_of_value(key.trim_start_matches('/'), value).map(Some);
+    Ok(Box::new(Etcd::new(KIND.name, connector, prefix, Box::new(host))))
+}
+
+impl Options {
+    fn connector(self, endpoints: &[Endpoint]) -> Result<Connector, String> {
+        let Self { user: username, password, password_file, ca, cert, key, .. } = self;
+        let (inline, in_file) = (!password.is_empty(), password_file.is_some());
+        if inline && in_file {
+            return Err("give `password` or `password_file`, not both".to_owned());
+        }
+        if username.is_empty() == (inline || in_file) {
+            return Err("`user` and `password` (or `password_file`) go together".to_owned());
+        }
+        // The user was checked here, for whose password may be no file.
+        let mut access = Access::default();
+        (access.ca, access.cert, access.key) = (ca, cert, key);
+        access.check(endpoints)?;
+        let urls = endpoints.iter().map(|endpoint| match endpoint {
+            Endpoint::Url(url) => Ok(url.clone()),
+            Endpoint::Unix(_) => Err(format!("{endpoint} is no endpoint; name one with http")),
+        });
+        (access.username, access.password_file) = (username, password_file);
+        Ok(Connector::new(urls.collect::<Result<_, _>>()?, access).with_password(password))
+    }
+}
+
+/// Makes a host of a key, without the prefix, and its value; none of a key that is for something
+/// else.
+type Mapping = Box<dyn Fn(&str, &str) -> Result<Option<Host>, String> + Send + Sync>;
+
+/// A discovery by the keys under a prefix.
+pub(super) struct Etcd {
+    name: &'static str,
     connector: Connector,
+    prefix: String,
+    mapping: Mapping,
     /// Index of the endpoint in use.
     endpoint: usize,
     client: Option<Client>,
     /// Of the newest list; while there is none, nothing is known to change.
     watch: WatchState,
     trouble: Backoff,
-    left_out: Vec<String>,
-    warned: Set<String>,
+    left_out: LeftOut,
 }
 
 enum WatchState {
@@ -70,15 +150,23 @@ enum WatchState {
 }
 
 impl Etcd {
-    fn new(connector: Connector) -> Self {
+    /// A discovery that has not connected yet.
+    pub(super) fn new(
+        name: &'static str,
+        connector: Connector,
+        prefix: String,
+        mapping: Mapping,
+    ) -> Self {
         Self {
+            name,
             connector,
+            prefix,
+            mapping,
             endpoint: 0,
             client: None,
             watch: WatchState::Idle,
             trouble: Backoff::new(Duration::from_millis(100), Duration::from_secs(30)),
-            left_out: Vec::new(),
-            warned: Set::default(),
+            left_out: LeftOut::default(),
         }
     }
 
@@ -94,24 +182,15 @@ impl Etcd {
     /// All hosts, and the revision of which they are.
     async fn read(&mut self) -> Result<(Vec<Host>, i64), String> {
         let mut kv = self.client().await?.kv_client().max_decoding_message_size(MAX_LIST_BYTES);
-        let prefix = self.connector.prefix();
-        let answer = kv.get(prefix, Some(GetOptions::new().with_prefix())).await;
+        let options = GetOptions::new().with_prefix();
+        let answer = kv.get(self.prefix.as_str(), Some(options)).await;
         let mut answer = answer.map_err(|error| sentence(&error))?;
         let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
         let pairs = answer.take_kvs();
         let pairs = pairs.iter().map(|pair| (pair.key(), pair.value()));
-        let (hosts, left_out) = hosts_of(prefix, pairs);
-        self.note_left_out(left_out);
+        let (hosts, left_out) = hosts_of(&self.prefix, &self.mapping, pairs);
+        self.left_out.note(self.name, left_out);
         Ok((hosts, revision))
-    }
-
-    /// Warns of each once, for as long as it stays.
-    fn note_left_out(&mut self, left_out: Vec<String>) {
-        for reason in left_out.iter().filter(|reason| !self.warned.contains(*reason)) {
-            tracing::warn!(%reason, "a host of etcd is left out");
-        }
-        self.warned = left_out.iter().cloned().collect();
-        self.left_out = left_out;
     }
 
     /// Reads from the endpoint in use, or the next one that answers.
@@ -143,13 +222,14 @@ impl Etcd {
 
     /// Begins to watch after the revision of the newest list.
     async fn open(&mut self, revision: i64) {
-        let options = WatchOptions::new().with_prefix().with_start_revision(revision + 1);
+        let options = WatchOptions::new().with_prefix().with_prev_key();
+        let options = options.with_start_revision(revision + 1);
         let client = match self.client().await {
             Ok(client) => client,
             Err(error) => return self.lose(&error),
         };
         let mut watch = client.watch_client();
-        let opening = watch.watch(self.connector.prefix(), Some(options));
+        let opening = watch.watch(self.prefix.as_str(), Some(options));
         match tokio::time::timeout(REQUEST_TIMEOUT, opening).await {
             Ok(Ok(stream)) => self.watch = WatchState::Open(Box::new(stream)),
             Ok(Err(error)) => self.lose(&sentence(&error)),
@@ -163,7 +243,8 @@ impl Discovery for Etcd {
     async fn list(&mut self) -> Result<Vec<Host>, DiscoveryError> {
         self.watch = WatchState::Idle;
         let read = self.read_anywhere().await;
-        let (hosts, revision) = read.map_err(|error| DiscoveryError(format!("etcd at {error}")))?;
+        let (hosts, revision) =
+            read.map_err(|error| DiscoveryError(format!("{} at {error}", self.name)))?;
         self.watch = WatchState::From(revision);
         Ok(hosts)
     }
@@ -185,7 +266,7 @@ impl Discovery for Etcd {
                         let reason = news.cancel_reason().to_owned();
                         self.lose(&format!("canceled by the server: {reason}"));
                     }
-                    Ok(Some(news)) if news.events().is_empty() => self.trouble.reset(),
+                    Ok(Some(news)) if !changes(&news) => self.trouble.reset(),
                     Ok(Some(_)) => {
                         self.trouble.reset();
                         return;
@@ -198,31 +279,46 @@ impl Discovery for Etcd {
     }
 
     fn left_out(&self) -> &[String] {
-        &self.left_out
+        self.left_out.reasons()
     }
+}
+
+/// Whether any event says more than that a key was written again as it was.
+fn changes(news: &WatchResponse) -> bool {
+    let same = |event: &Event| {
+        let value = event.kv().map(KeyValue::value);
+        event.event_type() == EventType::Put && event.prev_kv().map(KeyValue::value) == value
+    };
+    !news.events().iter().all(same)
 }
 
 /// The hosts of the keys, and why others are left out.
 fn hosts_of<'k>(
     prefix: &str,
+    mapping: &Mapping,
     pairs: impl Iterator<Item = (&'k [u8], &'k [u8])>,
 ) -> (Vec<Host>, Vec<String>) {
     let (mut hosts, mut left_out) = (Vec::new(), Vec::new());
     for (key, value) in pairs {
-        let shown = String::from_utf8_lossy(key).into_owned();
-        match host_of_pair(prefix, key, value) {
-            Ok(host) => hosts.push(host),
-            Err(error) => left_out.push(format!("key {shown}: {error}")),
+        match host_of_pair(prefix, mapping, key, value) {
+            Ok(host) => hosts.extend(host),
+            Err(error) => {
+                left_out.push(format!("key {}: {error}", String::from_utf8_lossy(key)));
+            }
         }
     }
     (hosts, left_out)
 }
 
-fn host_of_pair(prefix: &str, key: &[u8], value: &[u8]) -> Result<Host, String> {
+fn host_of_pair(
+    prefix: &str,
+    mapping: &Mapping,
+    key: &[u8],
+    value: &[u8],
+) -> Result<Option<Host>, String> {
     let key = std::str::from_utf8(key).map_err(|_| "the key is no UTF-8 text")?;
     let value = std::str::from_utf8(value).map_err(|_| "the value is no UTF-8 text")?;
-    let id = key.strip_prefix(prefix).unwrap_or(key).trim_start_matches('/');
-    host_of_value(id, value)
+    mapping(key.strip_prefix(prefix).unwrap_or(key), value)
 }
 
 #[cfg(test)]
@@ -239,12 +335,34 @@ mod tests {
             (b"/h/c/d", b"10.0.0.3"),
             (b"/h/e", b"{\"ip\":\"10.0.0.5\"}"),
         ];
-        let (hosts, left_out) = hosts_of("/h/", pairs.into_iter());
+        let mapping: Mapping = Box::new(|key, value| host_of_value(key, value).map(Some));
+        let (hosts, left_out) = hosts_of("/h/", &mapping, pairs.into_iter());
         let ids: Vec<&str> = hosts.iter().map(|host| host.id.as_str()).collect();
         assert_eq!(ids, ["a", "e"]);
         assert_eq!(left_out.len(), 3);
         assert!(left_out[0].starts_with("key /h/b: ") && left_out[0].contains("line 1"));
         assert!(left_out[1].contains("empty name"), "{left_out:?}");
         assert!(left_out[2].contains("`c/d` is no name"), "{left_out:?}");
+    }
+
+    #[test]
+    fn wrong_options_are_refused_before_anything_starts() {
+        for (text, expected) in [
+            ("etcd:e1:2379", "no endpoint"),
+            ("etcd:http://u:p@e1:2379", "options of their own"),
+            ("etcd:unix:///run/etcd", "name one with http"),
+            ("etcd:,", "name an endpoint"),
+            ("etcd?prefix=", "`prefix` is empty"),
+            ("etcd?user=u", "go together"),
+            ("etcd?password_file=/x", "go together"),
+            ("etcd?user=u&password=p&password_file=/x", "not both"),
+            ("etcd?ca=/x.pem", "for endpoints with https"),
+            ("etcd:https://a?cert=/x.pem", "`cert` and `key` go together"),
+            ("etcd?path=/x", "unknown option `path`"),
+        ] {
+            let error = build(text.parse().unwrap()).err().unwrap().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(!error.contains(":p@"), "{error}");
+        }
     }
 }

@@ -29,6 +29,7 @@ use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 
 use tokio::io::AsyncWriteExt;
 
+pub(crate) use self::trust::client_config;
 use self::{
     address::Address,
     body::Buffers,
