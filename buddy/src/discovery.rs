@@ -66,7 +66,7 @@ macro_rules! discoveries {
     };
 }
 
-discoveries! { etcd, fleet, kubernetes, static_file }
+discoveries! { consul, dns, docker, etcd, fleet, http_sd, kubernetes, nomad, static_file, swarm }
 
 /// Makes the discovery that a spec names.
 ///

@@ -10,12 +10,16 @@
 //! # }
 //! ```
 
+mod dnsmasq;
+mod docker;
 mod etcd;
 mod fake_http;
 mod influxdb;
 mod process;
 mod victoria_metrics;
 
+pub use dnsmasq::Dnsmasq;
+pub use docker::Docker;
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};
 pub use fake_http::{FakeHttp, FakeReply, FakeRequest};
 pub use influxdb::{Influxdb, InfluxdbOptions};

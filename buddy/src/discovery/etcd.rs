@@ -108,13 +108,13 @@ impl Options {
         }
         // The user was checked here, for whose password may be no file.
         let mut access = Access::default();
-        (access.ca, access.cert, access.key) = (ca, cert, key);
+        (access.options.ca, access.options.cert, access.options.key) = (ca, cert, key);
         access.check(endpoints)?;
         let urls = endpoints.iter().map(|endpoint| match endpoint {
             Endpoint::Url(url) => Ok(url.clone()),
             Endpoint::Unix(_) => Err(format!("{endpoint} is no endpoint; name one with http")),
         });
-        (access.username, access.password_file) = (username, password_file);
+        (access.options.username, access.options.password_file) = (username, password_file);
         Ok(Connector::new(urls.collect::<Result<_, _>>()?, access).with_password(password))
     }
 }

@@ -5,6 +5,7 @@
 //! waited for as the API offers it; whatever ends the wait badly leads to a new list.
 
 mod access;
+mod blocking;
 mod endpoint;
 mod http;
 
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 pub(super) use self::{
     access::Access,
+    blocking::Blocking,
     endpoint::{Endpoint, Ports, endpoints},
     http::{Answer, Http},
 };

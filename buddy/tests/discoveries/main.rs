@@ -4,6 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod consul;
+mod dns;
+mod docker;
 mod fleet_api;
 mod fleet_v2;
 mod fleet_v3;
+mod http_sd;
+mod nomad;
+mod swarm;

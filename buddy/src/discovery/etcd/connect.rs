@@ -49,8 +49,8 @@ impl Connector {
             .with_require_leader(true);
         if let Some((user, password)) = self.access.login()? {
             connect = connect.with_user(user, password.expose());
-        } else if !self.access.username.is_empty() {
-            connect = connect.with_user(&self.access.username, self.password.expose());
+        } else if !self.access.options.username.is_empty() {
+            connect = connect.with_user(&self.access.options.username, self.password.expose());
         }
         if is_tls(endpoint) {
             connect = connect.with_tls(self.tls().await?);
@@ -60,10 +60,10 @@ impl Connector {
 
     async fn tls(&self) -> Result<TlsOptions, String> {
         let mut tls = TlsOptions::new().trust_anchors(crate::tls::system_roots().roots);
-        if let Some(path) = &self.access.ca {
+        if let Some(path) = &self.access.options.ca {
             tls = tls.ca_certificate(Certificate::from_pem(read("ca", path).await?));
         }
-        if let (Some(cert), Some(key)) = (&self.access.cert, &self.access.key) {
+        if let (Some(cert), Some(key)) = (&self.access.options.cert, &self.access.options.key) {
             let (cert, key) = (read("cert", cert).await?, read("key", key).await?);
             tls = tls.identity(Identity::from_pem(cert, key));
         }

@@ -16,7 +16,7 @@ use crate::source::fetch::{FetchOptions, TlsOptions, client_config};
 /// The options of the connection, taken out of a spec before those that a discovery has for itself.
 #[derive(Deserialize, Clone, Default, Debug)]
 #[serde(deny_unknown_fields)]
-pub(in crate::discovery) struct Access {
+pub(in crate::discovery) struct Options {
     /// File with the certificates, in PEM, of the authorities that sign for `https` endpoints.
     /// Default: the authorities that this machine trusts.
     pub(in crate::discovery) ca: Option<PathBuf>,
@@ -29,8 +29,14 @@ pub(in crate::discovery) struct Access {
     pub(in crate::discovery) username: String,
     /// File with the user's password; it is read again when a login failed.
     pub(in crate::discovery) password_file: Option<PathBuf>,
+}
+
+/// How an API lets a discovery in.
+#[derive(Clone, Default, Debug)]
+pub(in crate::discovery) struct Access {
+    /// As the user has them.
+    pub(in crate::discovery) options: Options,
     /// A token, where the API has such.
-    #[serde(skip)]
     token: Option<Token>,
 }
 
@@ -54,7 +60,7 @@ impl Access {
     pub(in crate::discovery) fn take<T: DeserializeOwned>(
         spec: &mut Spec,
     ) -> Result<(Self, T), SpecError> {
-        let access: Self = spec.split_off(&Self::NAMES).options()?;
+        let options = spec.split_off(&Self::NAMES).options()?;
         let own = spec.options().map_err(|SpecError(error)| {
             if !error.contains("unknown option") {
                 return SpecError(error);
@@ -62,7 +68,7 @@ impl Access {
             let names = Self::NAMES.join("`, `");
             SpecError(format!("{error}; or, of the connection, `{names}`"))
         })?;
-        Ok((access, own))
+        Ok((Self { options, token: None }, own))
     }
 
     /// With a token, where a file is named.
@@ -82,20 +88,24 @@ impl Access {
     /// # Errors
     /// A sentence for their author.
     pub(in crate::discovery) fn check(&self, endpoints: &[Endpoint]) -> Result<(), String> {
-        if self.cert.is_some() != self.key.is_some() {
+        if self.options.cert.is_some() != self.options.key.is_some() {
             return Err("`cert` and `key` go together".to_owned());
         }
-        let tls = self.ca.is_some() || self.cert.is_some();
-        if tls && !endpoints.iter().any(Endpoint::is_tls) {
+        if self.names_certificates() && !endpoints.iter().any(Endpoint::is_tls) {
             return Err("`ca`, `cert` and `key` are for endpoints with https".to_owned());
         }
-        if self.username.is_empty() != self.password_file.is_none() {
+        if self.options.username.is_empty() != self.options.password_file.is_none() {
             return Err("`username` and `password_file` go together".to_owned());
         }
-        if self.token.is_some() && !self.username.is_empty() {
+        if self.token.is_some() && !self.options.username.is_empty() {
             return Err("give a token or a user, not both".to_owned());
         }
         Ok(())
+    }
+
+    /// Whether there are files that only TLS needs.
+    pub(in crate::discovery) const fn names_certificates(&self) -> bool {
+        self.options.ca.is_some() || self.options.cert.is_some()
     }
 
     /// The user and the password, as its file is now.
@@ -103,8 +113,8 @@ impl Access {
     /// # Errors
     /// A sentence, when the file cannot be read.
     pub(in crate::discovery) fn login(&self) -> Result<Option<(String, Secret)>, String> {
-        let Some(path) = &self.password_file else { return Ok(None) };
-        Ok(Some((self.username.clone(), secret("password_file", path)?)))
+        let Some(path) = &self.options.password_file else { return Ok(None) };
+        Ok(Some((self.options.username.clone(), secret("password_file", path)?)))
     }
 
     /// The header with the token, as its file is now.
@@ -129,9 +139,9 @@ impl Access {
             return Ok(config.with_root_certificates(roots).with_no_client_auth());
         }
         let files = TlsOptions {
-            ca: self.ca.clone(),
-            cert: self.cert.clone(),
-            key: self.key.clone(),
+            ca: self.options.ca.clone(),
+            cert: self.options.cert.clone(),
+            key: self.options.key.clone(),
             ..TlsOptions::default()
         };
         client_config(&FetchOptions::new(ByteSize(0)).with(&files)?)
@@ -171,7 +181,7 @@ mod tests {
     #[test]
     fn options_that_do_not_go_together_are_refused() {
         let (access, own) = checked("x?prefix=/p&ca=/c", "https://a").unwrap();
-        assert_eq!((own.prefix.as_str(), access.ca), ("/p", Some("/c".into())));
+        assert_eq!((own.prefix.as_str(), access.options.ca), ("/p", Some("/c".into())));
         for (text, expected) in [
             ("x?cert=/a", "go together"),
             ("x?ca=/a", "for endpoints with https"),

@@ -18,7 +18,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// is made anew after each failure.
 pub(in crate::discovery) struct Http {
     client: reqwest::Client,
-    endpoint: Endpoint,
     base: String,
     login: Option<(String, Secret)>,
 }
@@ -54,12 +53,7 @@ impl Http {
             }
         };
         let client = client.build().map_err(|error| format!("cannot set up HTTP: {error}"))?;
-        Ok(Self { client, endpoint: endpoint.clone(), base, login: access.login()? })
-    }
-
-    /// Where it leads to.
-    pub(in crate::discovery) const fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        Ok(Self { client, base, login: access.login()? })
     }
 
     /// The answer to a question, whatever its status; the caller keeps an eye on the time.
