@@ -17,8 +17,8 @@ use super::{
     machine::{Naming, host_of_object},
 };
 
-/// A watch that is silent for this long, which is longer than any fleetd is, is not to be trusted.
-const SILENCE: Duration = Duration::from_secs(60);
+/// A watch that is silent for this long, which is twice as long as a fleetd is, is not to be trusted.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Error codes of etcd.
 const KEY_NOT_FOUND: u32 = 100;
