@@ -140,29 +140,45 @@ impl Dns {
         };
         let mut records = Records::new(self.port);
         for (name, wanted) in &self.questions {
-            let types: &[RecordType] = match wanted {
-                Wanted::Srv => &[RecordType::SRV],
-                Wanted::A => &[RecordType::A],
-                Wanted::Aaaa => &[RecordType::AAAA],
-                Wanted::Ip => &[RecordType::A, RecordType::AAAA],
-            };
-            let mut answered = false;
-            for kind in types {
-                match resolver.lookup(name.clone(), *kind).await {
-                    Ok(lookup) => answered |= records.add(&lookup),
-                    // Most names have addresses of one kind only.
-                    Err(error) if error.is_no_records_found() => {}
-                    Err(error) => return Err(format!("{kind} of {name}: {error}")),
-                }
-            }
-            if !answered {
-                let kinds: Vec<String> = types.iter().map(ToString::to_string).collect();
-                return Err(format!("{name} has no record {}", kinds.join(" or ")));
-            }
+            lookup(&resolver, name, wanted.types(), &mut records).await?;
         }
         self.resolver = Some(resolver);
         Ok(records)
     }
+}
+
+impl Wanted {
+    const fn types(self) -> &'static [RecordType] {
+        match self {
+            Self::Srv => &[RecordType::SRV],
+            Self::A => &[RecordType::A],
+            Self::Aaaa => &[RecordType::AAAA],
+            Self::Ip => &[RecordType::A, RecordType::AAAA],
+        }
+    }
+}
+
+/// Adds the records of a name, of which there has to be one at least.
+async fn lookup(
+    resolver: &TokioResolver,
+    name: &Name,
+    types: &[RecordType],
+    records: &mut Records,
+) -> Result<(), String> {
+    let mut answered = false;
+    for kind in types {
+        match resolver.lookup(name.clone(), *kind).await {
+            Ok(answer) => answered |= records.add(&answer),
+            // Most names have addresses of one kind only.
+            Err(error) if error.is_no_records_found() => {}
+            Err(error) => return Err(format!("{kind} of {name}: {error}")),
+        }
+    }
+    if answered {
+        return Ok(());
+    }
+    let kinds: Vec<String> = types.iter().map(ToString::to_string).collect();
+    Err(format!("{name} has no record {}", kinds.join(" or ")))
 }
 
 #[async_trait]

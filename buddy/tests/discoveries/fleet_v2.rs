@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use futures::StreamExt as _;
 use heapster_testkit::{
     peer::{Etcd, EtcdOptions, EtcdTls, FakeHttp, FakeReply, free_ports, http_client},
     real_peer,
@@ -22,11 +23,15 @@ pub(crate) fn object(id: &str, ip: &str, zone: &str) -> String {
 
 /// Changes etcd as its clients do: again and again while it has no leader.
 async fn send(method: &str, url: String, form: &[(&str, &str)]) {
+    send_by(&http_client().unwrap(), method, &url, form).await;
+}
+
+async fn send_by(client: &reqwest::Client, method: &str, url: &str, form: &[(&str, &str)]) {
     let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let deadline = tokio::time::Instant::now() + DEADLINE;
     loop {
-        let request = http_client().unwrap().request(method.clone(), &url).body(body.clone());
+        let request = client.request(method.clone(), url).body(body.clone());
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         let answer = request.send().await.unwrap();
         let status = answer.status();
@@ -143,6 +148,31 @@ async fn members_die_and_come_back() {
     tokio::try_join!(one.start(), two.start()).unwrap();
     register(&urls[0], "m3", &object("m3", "10.0.0.3", "a"), "3600").await;
     running.listed(&["m1", "m2", "m3"]).await;
+}
+
+/// A thousand machines that renew their keys at once, which is more events than etcd keeps; and a
+/// machine that came in the midst of it.
+#[tokio::test]
+async fn a_thousand_machines() {
+    let etcd = real_peer!(Etcd::start_with(V2));
+    let client = http_client().unwrap();
+    let renew_all = async || {
+        let renew = async |number: usize| {
+            let id = format!("m{number:04}");
+            let url = format!("{}{MACHINES}/{id}/object", etcd.url());
+            let value = object(&id, &format!("10.0.{}.{}", number / 250, number % 250), "a");
+            send_by(&client, "PUT", &url, &[("value", &value), ("ttl", "3600")]).await;
+        };
+        futures::stream::iter((0..1000).map(renew)).buffer_unordered(16).collect::<()>().await;
+    };
+    renew_all().await;
+    let mut running = start(&format!("fleet:{}", etcd.url()));
+    let before = running.until(|listing| listing.hosts.len() == 1000).await;
+    register(&etcd.url(), "new", &object("new", "10.0.9.9", "a"), "3600").await;
+    renew_all().await;
+    let after = running.until(|listing| listing.hosts.len() == 1001).await;
+    assert_eq!(after.hosts[..1000], before.hosts[..]);
+    assert_eq!((&*after.hosts[1000].id, after.states[0].ok), ("new", true));
 }
 
 /// With the user's password from its file it works; with a wrong one the error says what to check.
