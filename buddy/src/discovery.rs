@@ -6,7 +6,9 @@
 
 mod address;
 mod entry;
+mod left_out;
 mod refresh;
+mod web;
 
 use async_trait::async_trait;
 use heapster_shared::{
@@ -64,7 +66,7 @@ macro_rules! discoveries {
     };
 }
 
-discoveries! { etcd, kubernetes, static_file }
+discoveries! { consul, dns, docker, etcd, fleet, http_sd, kubernetes, nomad, static_file, swarm }
 
 /// Makes the discovery that a spec names.
 ///

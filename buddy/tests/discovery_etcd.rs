@@ -215,11 +215,19 @@ async fn users_and_passwords() {
     let mut admin = Client::connect([etcd.url()], Some(admin)).await.unwrap();
     admin.put("/h/b", "10.0.0.2", None).await.unwrap();
     listed(&mut receiver, &["a", "b"]).await;
+    let file = etcd.data.path().join("password");
+    std::fs::write(&file, "sesame\n").unwrap();
+    let in_file = spec("").replace("password=", "password_file=") + &file.display().to_string();
+    let (mut receiver, _guard) = start(&in_file);
+    listed(&mut receiver, &["a", "b"]).await;
 
     let (mut receiver, _guard) = start(&spec("hunter2"));
     let listing = wait(&mut receiver, |listing| listing.states[0].error.contains("etcd at")).await;
     let error = &listing.states[0].error;
-    assert!(error.contains("check `user` and `password`") && !error.contains("hunter2"), "{error}");
+    assert!(
+        error.contains("check the user and the password") && !error.contains("hunter2"),
+        "{error}"
+    );
 }
 
 /// A burst of changes is read together, and ends with what is there at last.

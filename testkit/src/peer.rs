@@ -10,13 +10,17 @@
 //! # }
 //! ```
 
+mod dnsmasq;
+mod docker;
 mod etcd;
 mod fake_http;
 mod influxdb;
 mod process;
 mod victoria_metrics;
 
-pub use etcd::{Etcd, EtcdOptions};
+pub use dnsmasq::Dnsmasq;
+pub use docker::Docker;
+pub use etcd::{Etcd, EtcdOptions, EtcdTls};
 pub use fake_http::{FakeHttp, FakeReply, FakeRequest};
 pub use influxdb::{Influxdb, InfluxdbOptions};
 pub use process::{PeerError, Process, free_ports, http_client};

@@ -5,7 +5,10 @@
 use std::path::PathBuf;
 
 use heapster_testkit::{
-    peer::{Etcd, EtcdOptions, FakeHttp, FakeReply, Influxdb, VictoriaMetrics, http_client},
+    peer::{
+        Dnsmasq, Docker, Etcd, EtcdOptions, FakeHttp, FakeReply, Influxdb, VictoriaMetrics,
+        http_client,
+    },
     real_peer,
 };
 
@@ -51,10 +54,42 @@ async fn victoria_metrics_gives_back_what_was_written() {
 #[tokio::test]
 async fn etcd_serves_version_2_when_asked() {
     for v2 in [false, true] {
-        let etcd = real_peer!(Etcd::start_with(EtcdOptions { v2 }));
+        let etcd = real_peer!(Etcd::start_with(EtcdOptions { v2, ..EtcdOptions::default() }));
         let (status, text) = get(&format!("{}/v2/keys/", etcd.url())).await.unwrap();
         assert_eq!(status == 200, v2, "{text}");
     }
+}
+
+/// Of three members two are enough, and one is not.
+#[tokio::test]
+async fn three_etcds_are_one_cluster() {
+    let options = EtcdOptions { v2: true, ..EtcdOptions::default() };
+    let [mut one, mut two, three] = real_peer!(Etcd::start_three(options));
+    let url = format!("{}/v2/keys/?quorum=true", three.url());
+    one.kill().unwrap();
+    two.kill().unwrap();
+    assert!(get(&url).await.is_none_or(|(status, _)| status >= 500));
+    tokio::try_join!(one.start(), two.start()).unwrap();
+    // The third has yet to hear of the new leader.
+    for _ in 0..10 {
+        if get(&url).await.is_some_and(|(status, _)| status == 200) {
+            return;
+        }
+    }
+    panic!("there is no leader");
+}
+
+/// The name server answers on its port, and the engine is gone when it is dropped.
+#[tokio::test]
+async fn a_name_server_and_an_engine() {
+    let server = real_peer!(Dnsmasq::start(&[]));
+    server.set_names("10.0.0.1 a.test\n").unwrap();
+    assert!(tokio::net::TcpStream::connect(server.address()).await.is_ok());
+    let docker = real_peer!(Docker::start());
+    let address = docker.address();
+    assert!(docker.get("/info").await.unwrap()["ID"].is_string());
+    drop(docker);
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use heapster_shared::{
 use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 
+pub(super) use self::parse::hosts_of_groups;
 use self::watch::Watch;
 use super::{Discovery, DiscoveryError, Kind, address::Address};
 

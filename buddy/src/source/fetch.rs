@@ -28,6 +28,7 @@ use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 use tokio::io::AsyncWriteExt;
 
 pub(super) use self::error::Refusal;
+pub(crate) use self::trust::client_config;
 use self::{
     address::Address,
     body::Buffers,

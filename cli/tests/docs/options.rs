@@ -25,7 +25,12 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
             read("buddy/src/source/kubelet/options.rs", "Options")
         }
         ("source", "cgroup") => read("buddy/src/source/cgroup.rs", "Config"),
-        ("discovery", "etcd") => read("buddy/src/discovery/etcd/connect.rs", "Options"),
+        ("discovery", "etcd" | "dns") => read(&format!("buddy/src/discovery/{kind}.rs"), "Options"),
+        ("discovery", "consul" | "docker" | "fleet" | "http_sd" | "nomad" | "swarm") => {
+            let mut options = read(&format!("buddy/src/discovery/{kind}.rs"), "Options");
+            options.extend(read("buddy/src/discovery/web/access.rs", "Options"));
+            options
+        }
         ("discovery", "kubernetes") => {
             let mut options = read("buddy/src/kubernetes/connect.rs", "Options");
             options.extend(read("buddy/src/discovery/kubernetes.rs", "Options"));
@@ -76,6 +81,7 @@ fn read(file: &str, name: &str) -> Vec<DocumentedOption> {
         if let Some(words) = line.strip_prefix("///") {
             comment.push(words.trim());
         } else if !line.is_empty() && !line.starts_with('#') {
+            let line = line.strip_prefix("pub(in crate::discovery) ").unwrap_or(line);
             let field = line.split(':').next().unwrap().rsplit(' ').next().unwrap();
             options.push(split(field, &comment.join(" ")));
             comment.clear();

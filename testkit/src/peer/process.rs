@@ -28,15 +28,17 @@ pub enum PeerError {
         /// The Debian package that has it.
         package: &'static str,
     },
+    /// This user may not start it, and why.
+    NotAllowed(&'static str),
     /// It did not start, or did not stop.
     Failed(String),
 }
 
 impl PeerError {
-    /// Whether installing a package would help.
+    /// Whether this machine lacks what it takes: a package, or a right.
     #[must_use]
     pub const fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing { .. })
+        matches!(self, Self::Missing { .. } | Self::NotAllowed(_))
     }
 }
 
@@ -47,6 +49,7 @@ impl std::fmt::Display for PeerError {
                 f,
                 "the program `{program}` is not installed; on Debian: apt-get install {package}"
             ),
+            Self::NotAllowed(reason) => f.write_str(reason),
             Self::Failed(message) => f.write_str(message),
         }
     }
@@ -73,7 +76,7 @@ pub(super) struct Program {
     pub(super) name: &'static str,
     pub(super) package: &'static str,
     pub(super) arguments: Vec<String>,
-    /// Answers with success once it is ready.
+    /// Answers with success once it is ready; with `tcp://ADDRESS:PORT` it is enough to listen.
     pub(super) ready_url: String,
 }
 
@@ -139,8 +142,7 @@ impl Process {
         let client = http_client()?;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let answer = client.get(&self.program.ready_url).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
+            if self.is_ready(&client).await {
                 return Ok(());
             }
             let exited = match &mut self.child {
@@ -156,6 +158,25 @@ impl Process {
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    async fn is_ready(&self, client: &reqwest::Client) -> bool {
+        let url = &self.program.ready_url;
+        match url.strip_prefix("tcp://") {
+            Some(address) => tokio::net::TcpStream::connect(address).await.is_ok(),
+            None => {
+                let answer = client.get(url).send().await;
+                answer.is_ok_and(|answer| answer.status().is_success())
+            }
+        }
+    }
+
+    /// Tells it to read its files again.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn reload(&self) -> Result<(), PeerError> {
+        self.send(Signal::HUP)
     }
 
     /// Kills it as a power cut would: it cannot flush anything.

@@ -26,6 +26,19 @@ pub(super) fn hosts(path: &Path, text: &str) -> Result<Vec<Host>, String> {
     Ok(list.0.into_iter().flat_map(|entry| entry.0).collect())
 }
 
+/// The hosts of a list of groups in JSON, as Prometheus' `http_sd` has it.
+///
+/// # Errors
+/// A sentence with line and column.
+pub(in crate::discovery) fn hosts_of_groups(text: &str) -> Result<Vec<Host>, String> {
+    if !text.trim_start().starts_with('[') {
+        return Err("it is no list of groups with `targets`".to_owned());
+    }
+    let list: List = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    check_names(&list)?;
+    Ok(list.0.into_iter().flat_map(|entry| entry.0).collect())
+}
+
 fn is_json(path: &Path, text: &str) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     match extension.to_ascii_lowercase().as_str() {

@@ -93,7 +93,7 @@ impl Trust {
         let Some(old) = &mut *known else {
             // Looked at before they are read: a change in between is seen the next time.
             let stamps = self.stamps();
-            let config = Arc::new(config(&self.options)?);
+            let config = Arc::new(client_config(&self.options)?);
             let looked_at = LookedAt::now();
             *known = Some(Known { looked_at, stamps, config: Arc::clone(&config), version: 0 });
             return Ok((config, 0));
@@ -101,7 +101,7 @@ impl Trust {
         if old.looked_at.is_due(self.options.reread_interval) {
             let stamps = self.stamps();
             if stamps != old.stamps {
-                match config(&self.options) {
+                match client_config(&self.options) {
                     Ok(config) => {
                         (old.stamps, old.config) = (stamps, Arc::new(config));
                         old.version += 1;
@@ -141,7 +141,11 @@ impl Peer {
     }
 }
 
-fn config(options: &FetchOptions) -> Result<ClientConfig, String> {
+/// TLS by these options, as their files are now.
+///
+/// # Errors
+/// A sentence, when a file cannot be used.
+pub(crate) fn client_config(options: &FetchOptions) -> Result<ClientConfig, String> {
     let told = |error: rustls::Error| format!("cannot set up TLS: {error}");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)

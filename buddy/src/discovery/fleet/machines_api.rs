@@ -1,0 +1,48 @@
+//! fleet's own API: `GET /fleet/v1/machines`, in pages. It has no watch.
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use super::{
+    super::web::{Api, Found, Http},
+    machine::{Machine, Naming},
+};
+
+/// A list of more pages than this has no end.
+const MOST_PAGES: usize = 10_000;
+
+/// The machines that a fleetd lists.
+pub(super) struct MachinesApi {
+    pub(super) naming: Naming,
+}
+
+/// A page. A cluster without machines is `{}`.
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    #[serde(default)]
+    machines: Vec<Machine>,
+    #[serde(default)]
+    next_page_token: String,
+}
+
+#[async_trait]
+impl Api for MachinesApi {
+    async fn list(&mut self, http: &Http) -> Result<Found, String> {
+        let mut found = Found::default();
+        let mut path = "/fleet/v1/machines".to_owned();
+        for _ in 0..MOST_PAGES {
+            let page: Page = http.ask(&path).await?.json()?;
+            for machine in page.machines {
+                found.add(machine.host(self.naming));
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+            let token: String =
+                url::form_urlencoded::byte_serialize(page.next_page_token.as_bytes()).collect();
+            path = format!("/fleet/v1/machines?nextPageToken={token}");
+        }
+        Err(format!("the list has more than {MOST_PAGES} pages"))
+    }
+}
