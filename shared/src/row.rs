@@ -110,17 +110,6 @@ impl Block {
         self.heads.push(head);
     }
 
-    /// Takes over the rows of a block of the same layout.
-    ///
-    /// # Panics
-    /// When the layout is another one.
-    pub fn append(&mut self, mut other: Self) {
-        assert!(Arc::ptr_eq(&self.layout, &other.layout), "rows of one layout");
-        self.heads.append(&mut other.heads);
-        self.cells.append(&mut other.cells);
-        self.increases.append(&mut other.increases);
-    }
-
     /// The row at this place.
     ///
     /// # Panics
@@ -144,16 +133,9 @@ impl Block {
 }
 
 impl RowBatch {
-    /// Takes over the rows of a batch of the same cluster and tick. Rows of one layout come to lie
-    /// in one block.
+    /// Takes over the rows of a batch of the same cluster and tick, in blocks of their own.
     pub fn append(&mut self, other: Self) {
-        for block in other.blocks {
-            let same = |own: &&mut Block| Arc::ptr_eq(&own.layout, &block.layout);
-            match self.blocks.iter_mut().find(same) {
-                Some(own) => own.append(block),
-                None => self.blocks.push(block),
-            }
-        }
+        self.blocks.extend(other.blocks);
     }
 
     /// Number of rows.

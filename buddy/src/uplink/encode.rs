@@ -14,12 +14,12 @@ mod rows;
 mod tests;
 mod wire;
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use heapster_proto::v1::{self, block::Form, frame::Kind};
 use heapster_shared::{
     Map, Set,
-    row::{Block, RowBatch},
+    row::{Block, Row, RowBatch},
     schema::Layout,
     tick::Tick,
 };
@@ -145,22 +145,23 @@ impl SegmentWriter {
         self.last_tick = batch.tick;
         begin_batch(&mut pass.batch, batch.tick);
         let empty = pass.batch.len();
-        let mut first_id = 0;
-        for block in &batch.blocks {
-            let row_bytes = most_bytes_of_row(block.layout().measured().len());
-            let mut first = 0;
-            while first < block.len() {
+        for blocks in by_layout(batch) {
+            let Some((_, first)) = blocks.first() else { continue };
+            let layout = first.layout();
+            let row_bytes = most_bytes_of_row(layout.measured().len());
+            let mut left = blocks.iter().map(|(_, block)| block.len()).sum();
+            let mut rows = blocks.iter().flat_map(|(place, block)| (*place..).zip(block.rows()));
+            while left > 0 {
                 let room =
                     |batch: &[u8]| self.limits.frame_bytes.saturating_sub(batch.len() + HEAD_BYTES);
                 if room(&pass.batch) < row_bytes && pass.batch.len() > empty {
                     frames.push(finish_batch(&pass.batch, last_sequence));
                     begin_batch(&mut pass.batch, batch.tick);
                 }
-                let rows = (room(&pass.batch) / row_bytes).clamp(1, block.len() - first);
-                self.block(&mut pass, batch.tick, block, first..first + rows, first_id);
-                first += rows;
+                let count = (room(&pass.batch) / row_bytes).clamp(1, left);
+                self.block(&mut pass, batch.tick, layout, rows.by_ref().take(count));
+                left -= count;
             }
-            first_id += block.len();
         }
         if pass.batch.len() > empty {
             frames.push(finish_batch(&pass.batch, last_sequence));
@@ -188,24 +189,22 @@ impl SegmentWriter {
         }
     }
 
-    /// Writes these rows of a block: as they are, as differences, or some so and some so. The ids
-    /// of the whole block begin at `first_id`.
-    fn block(
+    /// Writes rows of one layout, each with its place in the batch, as one block: as they are, as
+    /// differences, or some so and some so.
+    fn block<'r>(
         &mut self,
         pass: &mut Pass,
         tick: Tick,
-        block: &Block,
-        rows: Range<usize>,
-        first_id: usize,
+        layout: &Arc<Layout>,
+        rows: impl Iterator<Item = (usize, Row<'r>)>,
     ) {
-        let layout_id = self.layouts.get(&address(block.layout())).and_then(|(_, id)| *id);
-        let Some(layout_id) = layout_id else {
-            self.left_out += rows.len() as u64;
+        let Some(layout_id) = self.layouts.get(&address(layout)).and_then(|(_, id)| *id) else {
+            self.left_out += rows.count() as u64;
             return;
         };
         pass.begin_group();
-        for index in rows {
-            let id = pass.ids[first_id + index];
+        for (place_in_batch, row) in rows {
+            let id = pass.ids[place_in_batch];
             if id == 0 {
                 self.left_out += 1;
                 continue;
@@ -218,7 +217,6 @@ impl SegmentWriter {
                 pass.begin_group();
                 newest.joins(place, pass.group);
             }
-            let row = block.row(index);
             let is_difference =
                 has_before && newest.differences(place, &row, &mut pass.difference.cells);
             if is_difference {
@@ -259,6 +257,24 @@ impl Pass {
             self.encoder.put(&mut self.batch, layout_id, newest.fields(), rows);
         }
     }
+}
+
+/// The blocks of each layout, in the order in which layouts come; each with the place of its first row
+/// in the batch.
+fn by_layout(batch: &RowBatch) -> Vec<Vec<(usize, &Block)>> {
+    let mut groups: Vec<Vec<(usize, &Block)>> = Vec::new();
+    let mut place = 0;
+    for block in &batch.blocks {
+        let is_its = |group: &&mut Vec<(usize, &Block)>| {
+            group.first().is_some_and(|(_, first)| Arc::ptr_eq(first.layout(), block.layout()))
+        };
+        match groups.iter_mut().find(is_its) {
+            Some(group) => group.push((place, block)),
+            None => groups.push(vec![(place, block)]),
+        }
+        place += block.len();
+    }
+    groups
 }
 
 fn begin_batch(batch: &mut Vec<u8>, tick: Tick) {

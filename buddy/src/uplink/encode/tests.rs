@@ -283,3 +283,37 @@ fn frames_and_labels_stay_within_their_limits() {
     assert_eq!(label.len() + "container_base_image".len(), 25);
     assert_eq!(reader.entities[&1].name.len(), 25);
 }
+
+/// The hosts of a batch share one block of columns for each layout, however their own blocks lie.
+#[test]
+fn hosts_share_columns() {
+    let mut table = EntityTable::default();
+    let layouts = [layout(), Arc::new(Layout::new(vec![Field::plain(table::MEMORY_USAGE.def())]))];
+    let mut blocks = Vec::new();
+    for host in ["a", "b", "c"] {
+        let node = entity(&mut table, None, host);
+        for (layout, name) in layouts.iter().zip(["x", "y"]) {
+            let mut block = Block::new(Arc::clone(layout));
+            let entity = entity(&mut table, Some(&node), name);
+            let cells = vec![Cell::int(7); layout.measured().len()];
+            let head = RowHead { entity, time_ms: TICK, interval_ms: 0 };
+            block.push(head, &cells, &vec![Cell::ABSENT; layout.counters().len()]);
+            blocks.push(block);
+        }
+    }
+    let batch = RowBatch { cluster: "lab".into(), tick: Tick(TICK), blocks };
+    let kinds = write(&mut SegmentWriter::new(WriteLimits::default()), &batch);
+    let written: Vec<usize> = kinds
+        .iter()
+        .filter_map(|kind| match kind {
+            Kind::Batch(batch) => Some(&batch.blocks),
+            _ => None,
+        })
+        .flatten()
+        .map(|block| block.entities.len())
+        .collect();
+    assert_eq!(written, [3, 3]);
+    let mut expected: Vec<ReadRow> = batch.blocks.iter().flat_map(rows).collect();
+    expected.sort_by(|a, b| a.path.cmp(&b.path));
+    assert_eq!(read(&mut Reader::default(), &kinds), expected);
+}
