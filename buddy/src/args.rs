@@ -8,7 +8,7 @@ mod enrichment;
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args, Parser, ValueEnum};
 use heapster_shared::{
     spec::Spec,
     tick::Resolution,
@@ -68,6 +68,23 @@ pub struct PollingArgs {
     /// What `kubectl top` asks.
     #[command(flatten)]
     pub metrics: MetricsArgs,
+}
+
+impl PollingArgs {
+    /// The options of a buddy that polls what the master gives it; all others have their defaults.
+    ///
+    /// # Errors
+    /// Never, as long as no option has to be given.
+    pub fn only_polling(cluster: &str, buddy_id: &str, source: Vec<Spec>) -> anyhow::Result<Self> {
+        #[derive(Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            polling: PollingArgs,
+        }
+        let Defaults { polling } = Defaults::try_parse_from(["buddy"])?;
+        let (cluster, buddy_id) = (cluster.to_owned(), Some(buddy_id.to_owned()));
+        Ok(Self { cluster, role: vec![Role::Polls], source, buddy_id, ..polling })
+    }
 }
 
 /// A part of a buddy's work.

@@ -91,7 +91,7 @@ impl Handler<AskPollNeed> for Cluster {
             .filter_map(|identity| statuses.get(&*identity.buddy_id));
         PollNeed {
             cluster: self.config.name.to_string(),
-            hosts: self.inventory.merged().len(),
+            hosts: self.inventory.merged().iter().filter(|merged| !merged.host.local).count(),
             pollers: connected().filter(|it| it.polls() && !stands_by(it)).count(),
             on_standby: assigned.map(|status| status.hosts).sum(),
         }

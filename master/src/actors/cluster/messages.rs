@@ -198,7 +198,7 @@ pub struct AskPollNeed;
 pub struct PollNeed {
     /// The cluster.
     pub cluster: String,
-    /// Hosts that are known.
+    /// Hosts that are known, and that any buddy may poll.
     pub hosts: usize,
     /// Buddies that poll and do not stand by, and are connected.
     pub pollers: usize,

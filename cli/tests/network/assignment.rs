@@ -1,0 +1,156 @@
+//! Who polls what, as buddies die, join and are cut off: counted at the hosts, and in the sink.
+
+mod counts;
+mod proxy;
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use counts::{Counts, Polls};
+use heapster_shared::tick::unix_ms;
+use heapster_testkit::process::Process;
+use proxy::Proxy;
+
+use crate::support::{Lab, Master, cut_off, eventually, start_buddy_at};
+
+const RESOLUTION_MS: i64 = 2_000;
+/// Set to run it with more hosts than a machine that tests other things too can poll in time.
+const HOSTS: (&str, usize) = ("HEAPSTER_ASSIGNMENT_HOSTS", 120);
+
+/// A cluster whose hosts one buddy finds and others poll.
+struct Story {
+    lab: Lab,
+    master: Master,
+    hosts: usize,
+    rows: PathBuf,
+    _finder: Process,
+}
+
+impl Story {
+    async fn start(hosts: usize) -> Self {
+        let lab = Lab::start(hosts, 1, 1).await;
+        lab.sim.log_polls();
+        let rows = lab.folder.path().join("rows.log");
+        let sink = format!("log:{}?format=json&required=true", rows.display());
+        let master = Master::start_at("2s", &["--sink", &sink]);
+        let finds = ["--cluster", "lab", "--role", "discovers", "--buddy-id", "finder"];
+        let discovery = ["--discovery", &lab.discovery()];
+        let _finder = start_buddy_at(&master.grpc_url(), &[&finds[..], &discovery].concat());
+        Self { lab, master, hosts, rows, _finder }
+    }
+
+    fn poller(&self, id: &str) -> Process {
+        poller(&self.master.grpc_url(), id)
+    }
+
+    /// Who is to poll each host.
+    fn owners(&self) -> BTreeMap<String, String> {
+        let clusters = self.master.api().get("/api/v1/clusters");
+        let hosts = clusters[0]["hosts"].as_array().cloned().unwrap_or_default();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        hosts.iter().map(|host| (text(&host["host"]["name"]), text(&host["polled_by"]))).collect()
+    }
+
+    /// Waits until these have all hosts between them and have said so, and for two whole ticks more.
+    async fn shared_by(&self, names: &[&str]) -> i64 {
+        let api = self.master.api();
+        let is_shared = || {
+            let buddies = api.get("/api/v1/buddies");
+            let buddies = buddies.as_array().unwrap();
+            let hosts = names.iter().map(|name| {
+                let buddy = buddies.iter().find(|buddy| buddy["id"] == *name)?;
+                let assignment = &buddy["assignment"];
+                let is_said = assignment["version"] == assignment["acknowledged_version"]
+                    && assignment["unanswered_since_unix_ms"] == 0;
+                assignment["hosts"].as_u64().filter(|hosts| is_said && *hosts > 0)
+            });
+            let hosts: Option<Vec<u64>> = hosts.collect();
+            (hosts?.iter().sum::<u64>() == self.hosts as u64).then_some(())
+        };
+        eventually(is_shared, || api.validate());
+        let settled_ms = unix_ms();
+        wait_until((settled_ms / RESOLUTION_MS + 3) * RESOLUTION_MS).await;
+        settled_ms
+    }
+
+    /// Reads what was counted, when the rows of the last tick are there.
+    fn counts(&self, from_ms: i64) -> Counts {
+        let until = unix_ms() / RESOLUTION_MS * RESOLUTION_MS - RESOLUTION_MS;
+        let names: Vec<String> =
+            self.lab.sim.hosts().iter().map(|host| host.name.clone()).collect();
+        let polls = (0..self.hosts).map(|host| self.lab.sim.polls(host));
+        let polls: Polls = names.iter().cloned().zip(polls).collect();
+        let read = || Counts::read(&polls, &self.rows, from_ms, until, RESOLUTION_MS);
+        eventually(|| read().has_all_of_the_last().then(read), || self.master.api().validate())
+    }
+}
+
+fn poller(master: &str, id: &str) -> Process {
+    let fixed = ["--cluster", "lab", "--role", "polls", "--source", "cadvisor", "--buddy-id", id];
+    start_buddy_at(master, &fixed)
+}
+
+async fn wait_until(time_ms: i64) {
+    let left_ms = u64::try_from(time_ms - unix_ms()).unwrap_or(0);
+    tokio::time::sleep(Duration::from_millis(left_ms)).await;
+}
+
+fn hosts_of<'a>(owners: &'a BTreeMap<String, String>, buddy: &str) -> Vec<&'a str> {
+    let owned = owners.iter().filter(|(_, owner)| *owner == buddy);
+    owned.map(|(host, _)| host.as_str()).collect()
+}
+
+/// Three buddies poll what a fourth finds. One is killed, one joins, one is cut off and comes back.
+/// Every host is asked once in each tick, but for those in which it changes hands, and has rows
+/// for each but the two at the most in which its buddy died. While a buddy is cut off it goes on, so
+/// that its hosts are asked by others too. Nobody else's hosts move, and no sum has a dip.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_host_is_polled_whoever_dies_joins_or_is_cut_off() {
+    let hosts = std::env::var(HOSTS.0).map_or(HOSTS.1, |hosts| hosts.parse().unwrap());
+    let story = Story::start(hosts).await;
+    let proxy = Proxy::start(story.master.grpc_url().trim_start_matches("http://")).await;
+    let mut killed = story.poller("p-1");
+    let _others = [poller(&proxy.url(), "p-2"), story.poller("p-3")];
+    let from_ms = story.shared_by(&["p-1", "p-2", "p-3"]).await + RESOLUTION_MS;
+
+    let before = story.owners();
+    let killed_ms = unix_ms();
+    cut_off(&mut killed);
+    let taken_ms = story.shared_by(&["p-2", "p-3"]).await;
+    let after = story.owners();
+    let stays = |host: &&String| before[*host] == "p-1" || before[*host] == after[*host];
+    assert!(after.keys().all(|host| stays(&host)), "only the hosts of the dead move");
+
+    let joins_ms = unix_ms();
+    let _joiner = story.poller("p-4");
+    let joined_ms = story.shared_by(&["p-2", "p-3", "p-4"]).await;
+    let shared = story.owners();
+    let moved: Vec<&String> = shared.keys().filter(|host| after[*host] != shared[*host]).collect();
+    assert!(moved.iter().all(|host| shared[*host] == "p-4") && moved.len() <= hosts.div_ceil(3));
+
+    let cut_ms = unix_ms();
+    proxy.cut();
+    story.shared_by(&["p-3", "p-4"]).await;
+    proxy.mend();
+    let mended_ms = story.shared_by(&["p-2", "p-3", "p-4"]).await;
+
+    let counts = story.counts(from_ms);
+    let died = counts.ticks_between(killed_ms, taken_ms);
+    let joined = counts.ticks_between(joins_ms, joined_ms);
+    let cut = counts.ticks_between(cut_ms, mended_ms);
+    let calm = |tick: &i64| ![&died, &joined, &cut].iter().any(|ticks| ticks.contains(tick));
+    let (of_dead, of_cut) = (hosts_of(&before, "p-1"), hosts_of(&shared, "p-2"));
+    for (host, of_host) in counts.by_host() {
+        let name = host.as_str();
+        of_host.assert_asked_once(|tick| calm(tick));
+        if of_dead.contains(&name) {
+            assert!(of_host.without_rows(&died) <= 2, "{of_host:?}");
+        } else {
+            of_host.assert_asked_once(|tick| died.contains(tick));
+        }
+        assert!(of_host.asked_twice(&joined) <= 1, "{of_host:?}");
+        assert!(of_cut.contains(&name) || of_host.asked_twice(&cut) <= 2, "{of_host:?}");
+        assert_eq!(of_host.without_rows_but(&died), 0, "{of_host:?}");
+        assert!(of_host.most_asked() <= 3, "{of_host:?}");
+    }
+    counts.assert_no_dip();
+}
