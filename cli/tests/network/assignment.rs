@@ -154,3 +154,51 @@ async fn every_host_is_polled_whoever_dies_joins_or_is_cut_off() {
     }
     counts.assert_no_dip();
 }
+
+/// The way between a buddy and the master is frozen: nothing ends, and nothing comes. The buddy is
+/// missed after a heartbeat, others have its hosts, and what it measured meanwhile comes when the
+/// way is open again: no tick is without rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buddy_that_falls_silent_is_taken_over() {
+    let story = Story::start(20).await;
+    let proxy = Proxy::start(story.master.grpc_url().trim_start_matches("http://")).await;
+    let _pollers = [poller(&proxy.url(), "p-1"), story.poller("p-2")];
+    let from_ms = story.shared_by(&["p-1", "p-2"]).await + RESOLUTION_MS;
+    let before = story.owners();
+    let frozen_ms = unix_ms();
+    proxy.freeze();
+    story.shared_by(&["p-2"]).await;
+    proxy.mend();
+    let mended_ms = story.shared_by(&["p-1", "p-2"]).await;
+
+    let counts = story.counts(from_ms);
+    let frozen = counts.ticks_between(frozen_ms, mended_ms);
+    for (host, of_host) in counts.by_host() {
+        of_host.assert_asked_once(|tick| !frozen.contains(tick));
+        assert!(before[host] == "p-1" || of_host.asked_twice(&frozen) <= 2, "{of_host:?}");
+        assert_eq!(of_host.without_rows(&frozen), 0, "{of_host:?}");
+    }
+    counts.assert_no_dip();
+}
+
+/// Buddies go on with what they have while the master is away, and when it is back: nobody is given
+/// what another one polls before that one had time to come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_was_started_again_moves_nothing() {
+    let mut story = Story::start(20).await;
+    let _pollers = [story.poller("p-1"), story.poller("p-2")];
+    let from_ms = story.shared_by(&["p-1", "p-2"]).await + RESOLUTION_MS;
+    cut_off(&mut story.master.process);
+    story.master.start_again();
+    let api = story.master.api();
+    let are_back = || {
+        let buddies = api.get("/api/v1/buddies");
+        (buddies.as_array().unwrap().len() == 3).then_some(())
+    };
+    eventually(are_back, || api.validate());
+    wait_until((unix_ms() / RESOLUTION_MS + 3) * RESOLUTION_MS).await;
+    let counts = story.counts(from_ms);
+    for (_, of_host) in counts.by_host() {
+        of_host.assert_asked_once(|_| true);
+    }
+}

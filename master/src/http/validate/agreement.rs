@@ -22,7 +22,7 @@ pub(super) fn problems(
 ) -> Vec<String> {
     let mut problems: Vec<String> = clusters.iter().flat_map(unpolled).collect();
     problems.extend(buddies.iter().filter_map(|buddy| untaken(buddy, now_ms)));
-    problems.extend(buddies.iter().filter_map(|buddy| wrong_clock(buddy)));
+    problems.extend(buddies.iter().filter_map(wrong_clock));
     let fresh = |buddy: &&BuddyStatus| now_ms - buddy.duplicate_unix_ms < DUPLICATE_MS;
     let duplicates = buddies.iter().filter(|buddy| !buddy.duplicate.is_empty()).filter(fresh);
     problems.extend(
@@ -98,7 +98,7 @@ fn untaken(buddy: &BuddyStatus, now_ms: i64) -> Option<String> {
     let waited_s = (now_ms - since_ms) / 1_000;
     (since_ms > 0 && now_ms - since_ms > UNANSWERED_MS).then(|| {
         let waited = span(waited_s);
-        format!("buddy {id} of {cluster} does not say since {waited} whether it polls the hosts that it was given: is its protocol complete?")
+        format!("buddy {id} of {cluster} has not said for {waited} whether it polls the hosts that it was given: it may not know of assignments")
     })
 }
 
