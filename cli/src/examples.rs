@@ -36,7 +36,7 @@ Examples:
     heapster buddy --insecure --master http://HOST:8085 --cluster lab \\
       --discovery static:hosts.json
   One more buddy, to share the hosts of a large cluster
-    heapster buddy --insecure --master http://HOST:8085 --cluster lab --role polls --buddy-id poller-2";
+    heapster buddy --insecure --master http://HOST:8085 --cluster lab --role polls";
 
 pub(crate) const CHECK: &str = "\
 Examples:

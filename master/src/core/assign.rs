@@ -32,6 +32,9 @@ const RECONNECT: Duration = Duration::from_millis(1_500);
 /// back: as long as they wait between two attempts at the most.
 const SETTLE: Duration = Duration::from_secs(30);
 
+/// One host of so many may be missing from a sum.
+const FEW: usize = 10;
+
 /// What a buddy is to poll.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Task {
@@ -72,6 +75,8 @@ pub struct Arrival {
 struct Absence {
     from_ms: i64,
     until_ms: Option<i64>,
+    /// The hosts that it had.
+    load: usize,
 }
 
 /// The assignment of one cluster.
@@ -155,6 +160,7 @@ impl Assigner {
         let names: Vec<Arc<str>> = pollers.iter().map(|poller| Arc::clone(&poller.name)).collect();
         self.shares = self.shares.renewed(&names, &choices(&merged, &pollers));
         self.planned_for = Some(names);
+        self.note_loads(now_ms);
         let lists = self.lists(&merged, inventory);
         if lists.is_covered {
             self.end_absences(now_ms);
@@ -254,18 +260,29 @@ impl Assigner {
         Some(Order { buddy: name, version: self.version, task })
     }
 
+    fn note_loads(&mut self, now_ms: i64) {
+        let loads = self.shares.loads();
+        for (name, buddy) in &mut self.buddies {
+            buddy.load = loads.get(name).copied().unwrap_or_default();
+            if buddy.load == 0 {
+                buddy.busy_since_ms = None;
+            } else {
+                buddy.busy_since_ms.get_or_insert(now_ms);
+            }
+        }
+    }
+
     /// From here on a buddy that has hosts and is away, or says nothing, may be missed.
     fn note_absences(&mut self, heard_ms: &impl Fn(&str) -> i64, now_ms: i64) {
         let silent_ms = self.silence_ms();
-        let Self { buddies, shares, resolution_ms, .. } = self;
-        let loads = shares.loads();
-        for (name, buddy) in buddies.iter_mut().filter(|(name, _)| loads.contains_key(*name)) {
+        let Self { buddies, resolution_ms, .. } = self;
+        for (name, buddy) in buddies.iter_mut().filter(|(_, buddy)| buddy.load > 0) {
             let heard_ms = heard_ms(name).min(now_ms);
             let is_lost = !buddy.connected || now_ms - heard_ms > silent_ms;
             let is_open = buddy.absence.is_some_and(|absence| absence.until_ms.is_none());
             if is_lost && !is_open {
                 let from_ms = heard_ms - *resolution_ms;
-                buddy.absence = Some(Absence { from_ms, until_ms: None });
+                buddy.absence = Some(Absence { from_ms, until_ms: None, load: buddy.load });
             }
         }
     }
@@ -278,14 +295,14 @@ impl Assigner {
         }
     }
 
-    /// Whether the rows of a buddy that was lost may be missing from a round: it had hosts at this
-    /// tick that nobody else had yet, and is none of those that `ended` the round.
+    /// Whether the rows of many hosts may be missing from a round: those of buddies that have hosts
+    /// since before this tick, or were lost and had hosts then that nobody else had yet, and are none
+    /// of those that `ended` the round. A few are missed as hosts are that do not answer.
     pub fn misses(&self, tick_ms: i64, ended: impl Fn(&str) -> bool) -> bool {
-        let missed = |absence: Absence| {
-            tick_ms >= absence.from_ms && absence.until_ms.is_none_or(|until| tick_ms <= until)
-        };
-        let mut buddies = self.buddies.iter();
-        buddies.any(|(name, buddy)| buddy.absence.is_some_and(missed) && !ended(name))
+        let missing = self.buddies.iter().filter(|(name, _)| !ended(name));
+        let missing: usize = missing.map(|(_, buddy)| buddy.load_at(tick_ms)).sum();
+        let all: usize = self.buddies.values().map(|buddy| buddy.load).sum();
+        missing * FEW > all
     }
 
     /// The buddy that polls a host; nobody, where it was decided that nobody can.
@@ -309,13 +326,8 @@ impl Assigner {
     /// What the buddies that poll were told, and said to it.
     #[must_use]
     pub fn statuses(&self) -> Map<&str, AssignmentStatus> {
-        let loads = self.shares.loads();
         let polling = self.buddies.iter().filter(|(_, buddy)| buddy.arrival.polls);
-        polling
-            .map(|(name, buddy)| {
-                (&**name, buddy.status(loads.get(name).copied().unwrap_or_default()))
-            })
-            .collect()
+        polling.map(|(name, buddy)| (&**name, buddy.status())).collect()
     }
 }
 

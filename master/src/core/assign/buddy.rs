@@ -38,6 +38,10 @@ pub(super) struct Buddy {
     /// While it is away it counts as there until then, for it may come back at once.
     pub(super) stays_until_ms: i64,
     pub(super) absence: Option<Absence>,
+    /// Hosts of which it is the one that polls them, as of the last plan.
+    pub(super) load: usize,
+    /// Since when it has any.
+    pub(super) busy_since_ms: Option<i64>,
     force: Force,
     sent: Option<Sent>,
     refusal: Option<Refusal>,
@@ -48,19 +52,31 @@ pub(super) struct Buddy {
 impl Buddy {
     /// A buddy that has just connected; `before` is what was known of the same instance.
     pub(super) fn new(arrival: Arrival, before: Option<Self>) -> Self {
-        let absence = before.as_ref().and_then(|before| before.absence);
+        let (absence, load) =
+            before.as_ref().map_or((None, 0), |before| (before.absence, before.load));
         let same = before.filter(|before| before.arrival.instance == arrival.instance);
         let told = arrival.in_force;
         let (mut force, mut refusal, mut version) = (Force::Unknown, None, 0);
+        let mut busy_since_ms = None;
         if let Some(same) = same {
             force = same.in_force_at(told);
-            (refusal, version) = (same.refusal, same.version);
+            (refusal, version, busy_since_ms) = (same.refusal, same.version, same.busy_since_ms);
         }
         if told == Some(0) {
             force = Force::Known(0, Task::Own);
         }
-        let (connected, stays_until_ms, sent) = (true, 0, None);
-        Self { arrival, connected, stays_until_ms, absence, force, sent, refusal, version }
+        Self {
+            arrival,
+            connected: true,
+            stays_until_ms: 0,
+            absence,
+            load,
+            busy_since_ms,
+            force,
+            sent: None,
+            refusal,
+            version,
+        }
     }
 
     /// The task of a version: its acknowledgement may have been lost.
@@ -122,15 +138,25 @@ impl Buddy {
         self.sent.as_ref().map(|sent| &sent.task).or_else(|| self.in_force())
     }
 
-    /// The state for pages, with so many hosts of which it is the one that polls them.
-    pub(super) fn status(&self, hosts: usize) -> AssignmentStatus {
+    /// The hosts whose rows for a tick are this buddy's to bring, or that were lost with it.
+    pub(super) fn load_at(&self, tick_ms: i64) -> usize {
+        let lost = self.absence.filter(|absence| {
+            tick_ms >= absence.from_ms && absence.until_ms.is_none_or(|until| tick_ms <= until)
+        });
+        let is_busy = self.busy_since_ms.is_some_and(|since| since <= tick_ms);
+        let busy = if is_busy { self.load } else { 0 };
+        busy.max(lost.map_or(0, |absence| absence.load))
+    }
+
+    /// The state for pages.
+    pub(super) fn status(&self) -> AssignmentStatus {
         let (acknowledged_version, own_hosts) = match &self.force {
             Force::Known(version, task) => (*version, matches!(task, Task::Own)),
             Force::Unknown => (0, false),
         };
         let refusal = self.refusal.as_ref();
         AssignmentStatus {
-            hosts,
+            hosts: self.load,
             own_hosts,
             version: self.version,
             acknowledged_version,

@@ -341,7 +341,7 @@ fn the_ticks_without_a_buddy_are_known() {
     let misses = |bench: &Bench, after_ms: i64, ended: &[&str]| {
         bench.assigner.misses(START + after_ms, |name| ended.contains(&name))
     };
-    assert!(!misses(&bench, 0, &["p-2"]));
+    assert!(!misses(&bench, 0, &["p-1", "p-2"]));
     bench.now_ms += 20_000;
     bench.assigner.disconnect("p-1", false, bench.now_ms);
     bench.plan();
@@ -352,5 +352,43 @@ fn the_ticks_without_a_buddy_are_known() {
     assert!(misses(&bench, 30_000, &["p-2"]));
     assert!(!misses(&bench, 30_000, &["p-1", "p-2"]), "from its spool");
     assert!(!misses(&bench, 45_000, &["p-2"]));
-    assert!(!misses(&bench, 0, &["p-2"]));
+}
+
+/// Of a buddy on each node one may come late: that is as if its node did not answer.
+#[test]
+fn one_of_many_is_not_missed() {
+    let mut bench = Bench::new();
+    for number in 0..20 {
+        let name = format!("dp-{number:02}");
+        bench.connect(&name, Some(0));
+        bench.list(&name, number..number + 1);
+    }
+    bench.settle();
+    let misses =
+        |late: &[&str]| bench.assigner.misses(START + 15_000, |name| !late.contains(&name));
+    assert!(!misses(&["dp-03", "dp-07"]));
+    assert!(misses(&["dp-03", "dp-07", "dp-11"]));
+}
+
+/// A buddy that has hosts and is silent is missed before it is known to be lost; one that has just
+/// been given hosts is not missed at the ticks before.
+#[test]
+fn who_has_hosts_is_missed_at_once() {
+    let mut bench = Bench::new();
+    bench.connect("d", None);
+    bench.connect("p-1", Some(0));
+    bench.list("d", 0..40);
+    bench.settle();
+    let misses = |bench: &Bench, after_ms: i64| {
+        bench.assigner.misses(START + after_ms, |name| name == "p-1")
+    };
+    bench.now_ms += 20_000;
+    bench.connect("p-2", Some(0));
+    bench.settle();
+    assert!(!misses(&bench, 15_000));
+    assert!(misses(&bench, 30_000), "it has not come to the end");
+    bench.now_ms += 20_000;
+    bench.assigner.disconnect("p-2", true, bench.now_ms);
+    bench.settle();
+    assert!(!misses(&bench, 75_000));
 }
