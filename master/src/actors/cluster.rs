@@ -46,7 +46,7 @@ pub use messages::*;
 use sums::Sums;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
 
 use super::{
@@ -62,7 +62,7 @@ use crate::{
         aggregate::{Aggregator, ClosedRound},
         assign::Assigner,
         entities::Entities,
-        inventory::{Inventory, NotApplied},
+        inventory::Inventory,
     },
     delivery::{EventBatch, Outcome, Payload},
     status::ActorStatus,
@@ -364,32 +364,6 @@ impl Handler<EndRound> for Cluster {
     fn handle(&mut self, end: EndRound, ctx: &mut Self::Context) {
         self.aggregator.end(end.tick, &end.buddy_id, unix_ms());
         self.finish_rounds(ctx);
-    }
-}
-
-impl Handler<UpdateHosts> for Cluster {
-    type Result = Result<(), NotApplied>;
-
-    fn handle(&mut self, update: UpdateHosts, ctx: &mut Self::Context) -> Self::Result {
-        let applied = self.inventory.apply(&update.buddy_id, update.update);
-        if let Err(error) = &applied {
-            warn!(
-                cluster = &*self.config.name,
-                buddy = update.buddy_id,
-                ?error,
-                "a list of hosts was not taken"
-            );
-        }
-        self.plan_soon(ctx);
-        applied
-    }
-}
-
-impl Handler<UpdateHealth> for Cluster {
-    type Result = ();
-
-    fn handle(&mut self, health: UpdateHealth, _: &mut Self::Context) {
-        self.inventory.health(&health.buddy_id, health.hosts, health.discoveries);
     }
 }
 

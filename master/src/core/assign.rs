@@ -203,29 +203,30 @@ impl Assigner {
     }
 
     /// What each connected buddy has to poll: its hosts, and those whose new buddy has not
-    /// accepted them yet.
+    /// accepted them yet. Where nobody is there to have a host, whoever polls it goes on, for it may
+    /// be the master that heard of nobody for a while.
     fn lists(&self, merged: &[Merged<'_>], inventory: &Inventory) -> Lists {
         let connected = self.buddies.iter().filter(|(_, it)| it.connected && it.arrival.polls);
         let mut by_buddy: BTreeMap<Arc<str>, Vec<Arc<Host>>> =
             connected.map(|(name, _)| (Arc::clone(name), Vec::new())).collect();
         let mut is_covered = true;
         for Merged { host, .. } in merged {
-            let Some(owner) = self.shares.owner(&host.id) else { continue };
+            let owner = self.shares.owner(&host.id);
             let mut is_polled = false;
-            if let Some(list) = by_buddy.get_mut(owner) {
+            if let Some((owner, list)) = owner.and_then(|it| Some((it, by_buddy.get_mut(it)?))) {
                 list.push(Arc::clone(host));
                 is_polled = self.polls(owner, &host.id, inventory);
             }
             if is_polled {
                 continue;
             }
-            for (name, list) in by_buddy.iter_mut().filter(|(name, _)| *name != owner) {
+            for (name, list) in by_buddy.iter_mut().filter(|(name, _)| Some(*name) != owner) {
                 if self.polls(name, &host.id, inventory) {
                     list.push(Arc::clone(host));
                     is_polled = true;
                 }
             }
-            is_covered &= is_polled;
+            is_covered &= is_polled || owner.is_none();
         }
         Lists { by_buddy, is_covered }
     }

@@ -50,7 +50,10 @@ impl Counts {
         }
         let mut counts = Self { hosts, sums: BTreeMap::new(), last: until, resolution_ms };
         let text = fs::read_to_string(rows).unwrap_or_default();
-        let parsed = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let counts_here =
+            |line: &&str| line.contains(r#""type":"node""#) || line.contains(r#""type":"cluster""#);
+        let lines = text.lines().filter(counts_here);
+        let parsed = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
         parsed.for_each(|row| counts.take(&row));
         counts
     }

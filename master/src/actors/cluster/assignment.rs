@@ -1,4 +1,5 @@
-//! The cluster's part in the assignment: when it is looked at, and how orders reach the buddies.
+//! The hosts of a cluster and who polls them: what buddies say of hosts, when the assignment is looked
+//! at, and how orders reach the buddies.
 
 use std::time::Duration;
 
@@ -6,10 +7,13 @@ use actix::{AsyncContext, Context, Handler};
 use heapster_shared::tick::unix_ms;
 use tracing::{info, warn};
 
-use super::{AnswerOrder, AskPollNeed, Cluster, PollNeed};
+use super::{AnswerOrder, AskPollNeed, Cluster, PollNeed, UpdateHealth, UpdateHosts};
 use crate::{
     actors::buddy::Identity,
-    core::assign::{Order, Task},
+    core::{
+        assign::{Order, Task},
+        inventory::NotApplied,
+    },
 };
 
 /// Changes that come together are looked at together.
@@ -55,6 +59,32 @@ impl Cluster {
         let (cluster, buddy, version) = (&*self.config.name, &*order.buddy, order.version);
         info!(cluster, buddy, version, hosts, "a buddy is told which hosts to poll");
         member.orders.send_replace(Some(order));
+    }
+}
+
+impl Handler<UpdateHosts> for Cluster {
+    type Result = Result<(), NotApplied>;
+
+    fn handle(&mut self, update: UpdateHosts, ctx: &mut Self::Context) -> Self::Result {
+        let applied = self.inventory.apply(&update.buddy_id, update.update);
+        if let Err(error) = &applied {
+            warn!(
+                cluster = &*self.config.name,
+                buddy = update.buddy_id,
+                ?error,
+                "a list of hosts was not taken"
+            );
+        }
+        self.plan_soon(ctx);
+        applied
+    }
+}
+
+impl Handler<UpdateHealth> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, health: UpdateHealth, _: &mut Self::Context) {
+        self.inventory.health(&health.buddy_id, health.hosts, health.discoveries);
     }
 }
 

@@ -242,6 +242,27 @@ fn a_silent_buddy_gives_way() {
     assert!(bench.load("p-1") > 0 && bench.load("p-2") > 0);
 }
 
+/// A master that was suspended has heard of nobody: nobody is told to stop, and when they are heard
+/// again they go on.
+#[test]
+fn when_all_are_silent_all_go_on() {
+    let mut bench = Bench::new();
+    bench.connect("d", None);
+    ["p-1", "p-2"].iter().for_each(|name| bench.connect(name, Some(0)));
+    bench.list("d", 0..40);
+    bench.settle();
+    let then = bench.now_ms;
+    bench.silent_since = ["p-1", "p-2"].map(|name| (name.to_owned(), then)).into();
+    bench.now_ms += 600_000;
+    bench.plan();
+    assert_eq!(bench.orders, []);
+    assert_eq!(bench.assigner.owner("h000"), None);
+    assert_eq!(bench.pollers("h000").len(), 1);
+    bench.silent_since.clear();
+    bench.settle();
+    assert!((0..40).all(|host| bench.pollers(&format!("h{host:03}")).len() == 1));
+}
+
 /// What was refused is not sent again as it is; the buddy that had the hosts keeps them.
 #[test]
 fn a_refusal_leaves_everything_as_it_was() {
