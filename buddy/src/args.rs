@@ -8,7 +8,7 @@ mod enrichment;
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, Parser, ValueEnum};
 use heapster_shared::{
     spec::Spec,
     tick::Resolution,
@@ -27,6 +27,10 @@ pub struct PollingArgs {
     /// The cluster that the hosts belong to: letters, digits, `.`, `_` and `-`
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = parse_cluster)]
     pub cluster: String,
+    /// What this buddy does; may be given several times. One that only discovers tells the master
+    /// which hosts there are, one that only polls asks the master for hosts [default: both]
+    #[arg(long, value_name = "ROLE", action = ArgAction::Append)]
+    pub role: Vec<Role>,
     /// What finds hosts, such as static:hosts.json; may be given several times
     #[arg(long, value_name = "SPEC", action = ArgAction::Append)]
     pub discovery: Vec<Spec>,
@@ -64,6 +68,32 @@ pub struct PollingArgs {
     /// What `kubectl top` asks.
     #[command(flatten)]
     pub metrics: MetricsArgs,
+}
+
+impl PollingArgs {
+    /// The options of a buddy that polls what the master gives it; all others have their defaults.
+    ///
+    /// # Errors
+    /// Never, as long as no option has to be given.
+    pub fn only_polling(cluster: &str, buddy_id: &str, source: Vec<Spec>) -> anyhow::Result<Self> {
+        #[derive(Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            polling: PollingArgs,
+        }
+        let Defaults { polling } = Defaults::try_parse_from(["buddy"])?;
+        let (cluster, buddy_id) = (cluster.to_owned(), Some(buddy_id.to_owned()));
+        Ok(Self { cluster, role: vec![Role::Polls], source, buddy_id, ..polling })
+    }
+}
+
+/// A part of a buddy's work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Role {
+    /// Find hosts.
+    Discovers,
+    /// Poll hosts.
+    Polls,
 }
 
 /// What to tell of besides what is polled.

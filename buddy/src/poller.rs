@@ -59,7 +59,9 @@ pub struct PollerConfig {
 pub struct PollerInputs {
     /// The hosts that were found here.
     pub listing: watch::Receiver<Listing>,
-    /// The hosts that the master wants polled: when it is there it goes before the listing.
+    /// The hosts that the master wants polled: where there is such a list it goes before what was
+    /// found here. A host that is not in it any more is not asked again, and what it was asked
+    /// before is still taken in.
     pub assignment: watch::Receiver<Option<Arc<Vec<Host>>>>,
     /// The distance between ticks.
     pub resolution: watch::Receiver<Resolution>,
@@ -240,10 +242,16 @@ impl Poller {
     fn take_answer(&mut self, id: &str, tick: Tick, answer: Answer) -> Option<RowBatch> {
         let slot = self.hosts.get_mut(id)?;
         slot.busy = false;
-        if slot.gone {
+        let batch = self.take_readings(id, tick, answer);
+        // What was asked counts also where the host is another buddy's by now.
+        if self.hosts.get(id).is_some_and(|slot| slot.gone) {
             self.hosts.remove(id);
-            return None;
         }
+        batch
+    }
+
+    fn take_readings(&mut self, id: &str, tick: Tick, answer: Answer) -> Option<RowBatch> {
+        let slot = self.hosts.get_mut(id)?;
         let round = self.rounds.iter_mut().find(|round| round.tick == tick)?;
         let readings = match answer.outcome {
             Ok(readings) => readings,
@@ -278,7 +286,8 @@ impl Poller {
         if let Some(metrics) = &self.metrics {
             metrics.forget_stale();
         }
-        let states = self.hosts.values().filter_map(|slot| slot.state.clone()).collect();
+        let polled = self.hosts.values().filter(|slot| !slot.gone);
+        let states = polled.filter_map(|slot| slot.state.clone()).collect();
         self.outputs.states.send_replace(Arc::new(states));
         Some(Polled::RoundEnd(round.end()))
     }

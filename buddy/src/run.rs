@@ -1,5 +1,6 @@
 //! The whole buddy: discovery, poller and uplink, built, run and drained.
 
+mod duties;
 mod enrichment;
 mod first;
 #[cfg(test)]
@@ -11,7 +12,6 @@ use anyhow::Context;
 use futures::future::OptionFuture;
 use heapster_shared::{
     host::Host,
-    spec::Spec,
     tick::{Resolution, unix_ms},
 };
 use tokio::sync::{mpsc, watch};
@@ -59,9 +59,9 @@ impl Buddy {
         let enrichment = Enrichment::build(polling.enrichment, &polling.discovery)?;
         let discovery_specs = polling.discovery;
         let metrics = MetricsApi::build(polling.metrics, &discovery_specs, Arc::new(unix_ms))?;
-        let source_specs = sources_or_default(polling.source, &discovery_specs);
-        let manager = discovery_specs.first().map_or("standalone", |spec| spec.kind.as_str());
-        let manager = manager.to_owned();
+        let duties = duties::of(&polling.role);
+        let source_specs = duties::sources(polling.source, &discovery_specs, duties);
+        let manager = duties::manager(&discovery_specs, duties);
         let mut discoveries = Vec::new();
         for spec in discovery_specs {
             let name = spec.name();
@@ -73,7 +73,7 @@ impl Buddy {
             let name = spec.name();
             sources.push(source::build(spec).with_context(|| format!("--source {name}"))?.into());
         }
-        check_use(&sources, &discoveries)?;
+        duties::check(&sources, discoveries.len(), duties)?;
         let observer = polling.events.observer()?;
         if let Some(directory) = &polling.spool {
             disk::check(directory).map_err(anyhow::Error::msg)?;
@@ -89,6 +89,7 @@ impl Buddy {
             instance_id: uuid::Uuid::new_v4().to_string().into(),
             cluster,
             manager,
+            duties,
         };
         Ok(Self {
             config,
@@ -105,6 +106,13 @@ impl Buddy {
         })
     }
 
+    /// The same as one that is given hosts only where no other buddy can have them.
+    #[must_use]
+    pub fn standing_by(mut self) -> Self {
+        self.identity.duties.standby = true;
+        self
+    }
+
     /// The cluster that it speaks for.
     #[must_use]
     pub fn cluster(&self) -> &str {
@@ -114,7 +122,8 @@ impl Buddy {
     /// The hosts that its sources name, before any discovery.
     #[must_use]
     pub fn own_hosts(&self) -> Vec<Host> {
-        self.sources.iter().filter_map(|source| source.own_host()).collect()
+        let named = self.sources.iter().filter_map(|source| source.own_host());
+        named.map(|host| Host { local: true, ..host }).collect()
     }
 
     /// What it will poll, in a few words, for the first line of the log.
@@ -142,7 +151,12 @@ impl Buddy {
         let discovered = self.discoveries.iter();
         let discovered: Vec<_> =
             discovered.map(|(name, _)| format!("the hosts of {name}")).collect();
-        if !discovered.is_empty() {
+        let duties = self.identity.duties;
+        if !duties.polls {
+            parts.push(format!("{} for others to poll", discovered.join(", ")));
+        } else if !duties.discovers {
+            parts.push(format!("the hosts that the master gives with {}", shared.join(", then ")));
+        } else if !discovered.is_empty() {
             parts.push(format!("{} with {}", discovered.join(", "), shared.join(", then ")));
         }
         parts.extend(
@@ -176,7 +190,7 @@ impl Buddy {
             self.discovery_interval,
             stop_polling.clone(),
         );
-        let resolution = self.uplink.resolution;
+        let (duties, resolution) = (self.identity.duties, self.uplink.resolution);
         let (assignment_in, assignment) = watch::channel(None);
         let (resolution_in, resolution_out) =
             watch::channel(resolution.unwrap_or(Resolution::DEFAULT));
@@ -209,7 +223,12 @@ impl Buddy {
         let writer = async move {
             tokio::join!(rows, events);
         };
+        let polls = duties.polls;
         let poll = async move {
+            if !polls {
+                drop(poller);
+                return stop_polling.cancelled().await;
+            }
             tokio::select! {
                 _ = async { tokio::join!(hosts_known, first::cluster(known)) } => {}
                 () = stop_polling.cancelled() => {}
@@ -260,38 +279,6 @@ fn restore(uplink: &Uplink, directory: Option<&std::path::Path>) -> anyhow::Resu
     if frames > 0 {
         tracing::info!(frames, "rows from before the start wait in the spool");
     }
-    Ok(())
-}
-
-/// This machine without anything else; on hosts that were discovered the kubelet where Kubernetes has
-/// them, and cAdvisor where something else has.
-fn sources_or_default(specs: Vec<Spec>, discoveries: &[Spec]) -> Vec<Spec> {
-    if !specs.is_empty() {
-        return specs;
-    }
-    let is_kubernetes = |discovery: &&Spec| discovery.kind == "kubernetes";
-    let of_kubernetes = discoveries.iter().filter(is_kubernetes).count();
-    let cadvisor = (of_kubernetes < discoveries.len()).then_some("cadvisor");
-    let summary = (of_kubernetes > 0).then_some("summary");
-    let alone = discoveries.is_empty().then_some("cgroup");
-    let kinds = [cadvisor, summary, alone].into_iter().flatten();
-    let plain =
-        |kind: &str| Spec { kind: kind.to_owned(), location: String::new(), options: Vec::new() };
-    kinds.map(plain).collect()
-}
-
-fn check_use(
-    sources: &[Arc<dyn Source>],
-    discoveries: &[(String, Box<dyn Discovery>)],
-) -> anyhow::Result<()> {
-    let mut seen = heapster_shared::Set::default();
-    for own in sources.iter().filter_map(|source| source.own_host()) {
-        anyhow::ensure!(seen.insert(own.id.clone()), "two sources name the host {}", own.id);
-    }
-    anyhow::ensure!(
-        !discoveries.is_empty() || !seen.is_empty(),
-        "nothing to poll: give a --discovery, or a --source with a location"
-    );
     Ok(())
 }
 

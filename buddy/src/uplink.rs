@@ -5,6 +5,7 @@
 //! stream ends, the session is over and the next one is tried with backoff; meanwhile the journal
 //! goes on and fills the spool.
 
+mod assigned;
 mod codec;
 mod config;
 mod control;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, transport::Channel};
 
 use crate::{events::Observation, poller::Polled};
+use assigned::Assigned;
 pub use config::UplinkConfig;
 use control::{Control, Greeting};
 #[doc(hidden)]
@@ -58,6 +60,25 @@ pub struct Identity {
     pub cluster: Arc<str>,
     /// What runs the cluster.
     pub manager: String,
+    /// What it does.
+    pub duties: Duties,
+}
+
+/// What a buddy does, besides telling of events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Duties {
+    /// Finds hosts.
+    pub discovers: bool,
+    /// Polls hosts: those it finds, or those that the master gives it.
+    pub polls: bool,
+    /// Wants hosts only where no other buddy can have them.
+    pub standby: bool,
+}
+
+impl Default for Duties {
+    fn default() -> Self {
+        Self { discovers: true, polls: true, standby: false }
+    }
 }
 
 /// The journal and its way to the master.
@@ -65,6 +86,7 @@ pub struct Uplink {
     config: UplinkConfig,
     identity: Identity,
     ports: UplinkPorts,
+    assigned: Assigned,
     observer: ObserverPort,
     journal: Arc<Journal>,
     backoff: Backoff,
@@ -117,7 +139,8 @@ impl Uplink {
         let journal = Arc::new(Journal::new(Arc::clone(&identity.instance_id), spool_bytes));
         let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let observer = ObserverPort::default();
-        Self { config, identity, ports, observer, journal, backoff, redirect: None }
+        let assigned = Assigned::default();
+        Self { config, identity, ports, assigned, observer, journal, backoff, redirect: None }
     }
 
     /// Takes over what an earlier start left in this directory; returns the number of frames.
@@ -234,12 +257,14 @@ impl Uplink {
         self.journal.start_session(welcome.session_id, limits);
         let compressed = self.target().is_compressed();
         let journal = Arc::clone(&self.journal);
+        // Without rows and events there is no log: such a buddy is one of Control alone.
+        let has_log = self.identity.duties.polls || self.observer.observes();
         let end = tokio::select! {
-            end = control.run(&mut self.ports, &journal, drain) => end,
-            status = ingest::run(channel.clone(), compressed, &journal, Purpose::Live) => {
+            end = control.run(&mut self.ports, &mut self.assigned, &journal, drain) => end,
+            status = ingest::run(channel.clone(), compressed, &journal, Purpose::Live), if has_log => {
                 SessionEnd::Lost(Lost::from_status(&status))
             }
-            status = backfill(&channel, compressed, &journal) => {
+            status = backfill(&channel, compressed, &journal), if has_log => {
                 SessionEnd::Lost(Lost::from_status(&status))
             }
         };
@@ -258,8 +283,9 @@ impl Uplink {
         let channel = target.endpoint().connect().await;
         let channel = channel.map_err(|error| lost(trouble::of_connecting(&error)))?;
         let observer = self.observer.clone();
+        let (compressed, in_force) = (target.is_compressed(), self.assigned.version());
         let opened =
-            Control::open(channel.clone(), target.is_compressed(), &self.identity, observer).await;
+            Control::open(channel.clone(), compressed, &self.identity, observer, in_force).await;
         match opened.map_err(|status| lost(trouble::of_greeting(&status)))? {
             Greeting::Welcome(control, welcome) => Ok((channel, *control, welcome)),
             Greeting::Refusal(refusal) => Err(control::refused(refusal)),

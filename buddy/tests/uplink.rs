@@ -15,7 +15,7 @@ use heapster_buddy::{
     pipeline::{HostPipeline, Plans},
     poller::{Polled, RoundEnd},
     source::{Layouts, PlainReading, Readings, Subject},
-    uplink::{Identity, Refused, Remains, Uplink, UplinkConfig, UplinkPorts},
+    uplink::{Duties, Identity, Refused, Remains, Uplink, UplinkConfig, UplinkPorts},
 };
 use heapster_proto::v1::{self, Refusal, from_buddy, open::Purpose, refusal, to_buddy};
 use heapster_shared::{
@@ -71,6 +71,7 @@ impl Buddy {
             instance_id: instance.into(),
             cluster: "lab".into(),
             manager: "static".into(),
+            duties: Duties::default(),
         };
         let config = UplinkConfig::loopback(master.address, None).unwrap();
         let uplink = Uplink::new(config, identity, ports, 1 << 20);
@@ -288,7 +289,8 @@ async fn control_tells_and_is_told() {
     let host = |id: &str| v1::Host { id: id.into(), name: id.into(), ..v1::Host::default() };
     let assign = |version, ids: &[&str], last| {
         let hosts = ids.iter().map(|id| host(id)).collect();
-        master.tell(to_buddy::Kind::Assignment(v1::Assignment { version, hosts, last }));
+        let own_hosts = false;
+        master.tell(to_buddy::Kind::Assignment(v1::Assignment { version, hosts, last, own_hosts }));
     };
     assign(1, &["b"], false);
     assign(1, &["c"], true);

@@ -72,6 +72,7 @@ pub(crate) fn run(check: &CheckArgs) -> anyhow::Result<()> {
         }
         Run::Master(command) => {
             command.master.check().map_err(anyhow::Error::msg)?;
+            command.standby.check()?;
             master(&command.master)?
         }
         Run::Buddy(command) => {

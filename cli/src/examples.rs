@@ -24,7 +24,9 @@ Examples:
     heapster master --insecure
   For buddies everywhere, and into InfluxDB, which has to have each sample
     heapster master --insecure --grpc-listen 0.0.0.0:8085 \\
-      --sink 'influxdb:http://127.0.0.1:8086?db=k8s&required=true'";
+      --sink 'influxdb:http://127.0.0.1:8086?db=k8s&required=true'
+  Polls hosts itself that buddies only find
+    heapster master --insecure --poll";
 
 pub(crate) const BUDDY: &str = "\
 Examples:
@@ -32,7 +34,9 @@ Examples:
     heapster buddy --insecure --master http://HOST:8085 --cluster lab
   The cAdvisors on the hosts in a file
     heapster buddy --insecure --master http://HOST:8085 --cluster lab \\
-      --discovery static:hosts.json";
+      --discovery static:hosts.json
+  One more buddy, to share the hosts of a large cluster
+    heapster buddy --insecure --master http://HOST:8085 --cluster lab --role polls";
 
 pub(crate) const CHECK: &str = "\
 Examples:

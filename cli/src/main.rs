@@ -8,6 +8,7 @@ mod completions;
 mod console;
 mod examples;
 mod standalone;
+mod standby;
 
 use clap::{Args, Parser, Subcommand};
 use heapster_buddy::args::{PollingArgs, UplinkArgs};
@@ -78,6 +79,8 @@ struct MasterCommand {
     #[command(flatten)]
     master: MasterArgs,
     #[command(flatten)]
+    standby: standby::StandbyArgs,
+    #[command(flatten)]
     diagnostics: DiagnosticArgs,
 }
 
@@ -108,7 +111,7 @@ fn run(command: Run) -> anyhow::Result<()> {
         }
         Run::Master(command) => {
             init(&command.diagnostics)?;
-            heapster_master::program::run(&command.master)
+            standby::run(&command.master, command.standby)
         }
         Run::Buddy(command) => {
             init(&command.diagnostics)?;

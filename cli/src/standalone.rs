@@ -56,7 +56,7 @@ async fn serve(master: MasterArgs, polling: PollingArgs) -> anyhow::Result<()> {
 }
 
 /// Where the buddy of this process reaches the master of this process.
-fn local_url(mut address: SocketAddr) -> String {
+pub(crate) fn local_url(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }

@@ -229,7 +229,7 @@ fn aggregate(criterion: &mut Criterion) {
             tick = Tick(tick.0 + 15_000);
             aggregator.add(tick, "b", &rows.blocks, tick.0);
             aggregator.end(tick, "b", tick.0);
-            black_box(aggregator.close(&polling, &mut stream.entities, tick.0));
+            black_box(aggregator.close(&polling, |_, _| false, &mut stream.entities, tick.0));
         });
     });
 }

@@ -1,6 +1,7 @@
 //! What the actors know and compute, without actors, clocks or sockets; time is an argument.
 
 pub mod aggregate;
+pub mod assign;
 pub mod delivered;
 pub mod entities;
 pub mod inventory;

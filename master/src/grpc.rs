@@ -4,6 +4,7 @@
 //! goes back, so that a buddy that is slow, silent or hostile costs nobody else. The tasks hold
 //! addresses of actors and wait for each answer before they read on.
 
+mod assignment;
 mod control;
 mod convert;
 pub mod decode;

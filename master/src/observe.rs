@@ -10,7 +10,8 @@ use tokio::time::timeout;
 use crate::{
     actors::{
         Observe,
-        cluster::ClusterReport,
+        cluster::{AskPollNeed, Cluster, ClusterReport, PollNeed},
+        mailbox::Mailbox,
         router::SinkSlot,
         supervisor::{ListClusters, Supervisor},
     },
@@ -36,10 +37,21 @@ impl StatusHandle {
         Self { supervisor, sinks: sinks.into() }
     }
 
+    /// Which hosts of each cluster are polled, and by how many, for whoever can start a buddy that
+    /// stands by.
+    pub async fn poll_needs(&self) -> Vec<PollNeed> {
+        let clusters = self.cluster_actors().await;
+        let asked = clusters.iter().map(|cluster| timeout(TIMEOUT, cluster.ask(AskPollNeed)));
+        join_all(asked).await.into_iter().filter_map(|answer| answer.ok()?.ok()).collect()
+    }
+
+    async fn cluster_actors(&self) -> Vec<Mailbox<Cluster>> {
+        let listed = timeout(TIMEOUT, self.supervisor.send(ListClusters)).await;
+        listed.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
     async fn reports(&self) -> Vec<ClusterReport> {
-        let Ok(Ok(clusters)) = timeout(TIMEOUT, self.supervisor.send(ListClusters)).await else {
-            return Vec::new();
-        };
+        let clusters = self.cluster_actors().await;
         let asked =
             clusters.iter().map(|cluster| timeout(TIMEOUT, cluster.ask(Observe::default())));
         join_all(asked).await.into_iter().filter_map(|answer| answer.ok()?.ok()).collect()

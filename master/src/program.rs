@@ -20,6 +20,7 @@ use crate::{
     args::MasterArgs,
     core::model::Limits,
     http::{self, AppState},
+    observe::StatusHandle,
     server::{Arbiters, Master},
     sinks::{self, Configured},
     status::StatusSource,
@@ -83,6 +84,12 @@ impl Program {
     #[must_use]
     pub fn status(&self) -> Arc<dyn StatusSource> {
         Arc::clone(&self.state.status)
+    }
+
+    /// The same with what [`StatusSource`] leaves out.
+    #[must_use]
+    pub fn status_handle(&self) -> StatusHandle {
+        self.master.status()
     }
 
     /// Serves until it is told to stop; then stops in order, HTTP last.

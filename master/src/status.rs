@@ -50,6 +50,8 @@ pub struct ClusterStatus {
     /// Its discoveries.
     #[schema(value_type = Vec<Object>)]
     pub discoveries: Vec<DiscoveryState>,
+    /// Where its buddies contradict each other, in sentences.
+    pub disputes: Vec<String>,
 }
 
 /// A host of a cluster.
@@ -61,6 +63,8 @@ pub struct HostStatus {
     /// How polling it went; `None` before the first poll.
     #[schema(value_type = Option<Object>)]
     pub state: Option<HostState>,
+    /// The buddy that is to poll it; empty for nobody, or while that is not decided.
+    pub polled_by: String,
 }
 
 /// A buddy.
@@ -103,8 +107,37 @@ pub struct BuddyStatus {
     /// How it observes events; nothing for a buddy that does not.
     #[schema(value_type = Vec<Object>)]
     pub observers: Vec<ObserverState>,
+    /// What it is to poll; nothing for a buddy that does not poll.
+    pub assignment: Option<AssignmentStatus>,
+    /// What runs the cluster, as this buddy says.
+    pub manager: String,
+    /// Another instance with its id was turned away: a sentence that says from where; empty for
+    /// none.
+    pub duplicate: String,
+    /// When that was, in milliseconds since 1970; 0 for never.
+    pub duplicate_unix_ms: i64,
     /// The last thing that went wrong with it; empty for nothing.
     pub last_error: String,
+}
+
+/// What a buddy is to poll, and what it says to it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, ToSchema)]
+pub struct AssignmentStatus {
+    /// Hosts that it is to poll.
+    pub hosts: usize,
+    /// Whether it polls what it discovers, and needs no list.
+    pub own_hosts: bool,
+    /// The newest version sent to it; 0 for none.
+    pub version: u64,
+    /// The version that it has acknowledged last, which is in force; 0 for none.
+    pub acknowledged_version: u64,
+    /// When the newest version was sent, in milliseconds since 1970, while it has not answered; 0
+    /// when it has.
+    pub unanswered_since_unix_ms: i64,
+    /// The version that it has refused last; 0 for none.
+    pub refused_version: u64,
+    /// Why, in its own words.
+    pub refusal: String,
 }
 
 /// A sink.

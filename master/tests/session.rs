@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub)] // the harness is a module of these tests alone
 
+#[path = "session/assignment.rs"]
+mod assignment;
 #[path = "session/frames.rs"]
 mod frames;
 #[path = "session/harness.rs"]

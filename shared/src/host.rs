@@ -22,6 +22,8 @@ pub struct Host {
     pub ready: bool,
     /// Why it is not ready.
     pub state: CompactString,
+    /// Nobody but the buddy that lists it can poll it.
+    pub local: bool,
 }
 
 /// Where and how a host answers. What is empty or 0 is left to the source's configuration.
@@ -51,6 +53,7 @@ impl Host {
             labels: Labels::default(),
             ready: true,
             state: CompactString::default(),
+            local: false,
         }
     }
 }

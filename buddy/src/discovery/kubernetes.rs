@@ -143,7 +143,11 @@ impl Discovery for Kubernetes {
         open.changes.mark_unchanged();
         open.turns.mark_unchanged();
         let nodes = open.cluster.metadata().nodes();
-        Ok(self.mapping.hosts(&nodes))
+        let mut hosts = self.mapping.hosts(&nodes);
+        // One buddy on each node: where that is so, nodes are often not reached from others.
+        let is_local = self.connector.node().is_some();
+        hosts.iter_mut().for_each(|host| host.local = is_local);
+        Ok(hosts)
     }
 
     async fn changed(&mut self) {

@@ -116,7 +116,7 @@ impl Connector {
     }
 
     /// The only node that is of interest, where there is one.
-    pub(super) fn node(&self) -> Option<&str> {
+    pub(crate) fn node(&self) -> Option<&str> {
         self.options.node.as_deref()
     }
 

@@ -296,6 +296,23 @@ async fn hosts_and_resolution_change_while_running() {
     assert_eq!(bench.states.borrow().len(), 1);
 }
 
+/// A host that goes to another buddy while its answer is under way is not lost for this tick, nor
+/// asked at the next; without an assignment it is again what is found that counts.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_given_away_is_finished() {
+    let mut bench = Bench::start(&["a", "b"], None, 16);
+    while bench.source.asked.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    bench.assignment.send_replace(Some(hosts(&["b"])));
+    let (first, rows, _) = bench.round().await;
+    assert_eq!((first, rows), (end(0, 2, 0, 0), vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(bench.states.borrow().len(), 1, "no state of what is another's");
+    assert_eq!(bench.round().await.1, ["b"]);
+    bench.assignment.send_replace(None);
+    assert_eq!(bench.round().await.1, ["a", "b"]);
+}
+
 /// A source without rows for a host leaves it to the next one; a source that names the host keeps
 /// it to itself.
 #[tokio::test(start_paused = true)]

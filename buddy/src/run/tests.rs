@@ -37,6 +37,10 @@ fn wrong_options_are_refused_with_a_sentence() {
         (&["--resolution", "10ms"], "between 1s and 24h"),
         (&["--source", "cadvisor"], "nothing to poll"),
         (&["--spool", "/proc/none"], "cannot write there"),
+        (&["--role", "discovers"], "nothing to discover"),
+        (&["--role", "discovers", "--source", "cadvisor"], "leave out --source"),
+        (&["--role", "polls", "--discovery", "static:?hosts=a=10.0.0.1"], "leave out --discovery"),
+        (&["--role", "polls", "--source", "cgroup"], "sources without a location"),
     ] {
         let error = build(options).map(|_| ()).unwrap_err();
         assert!(error.contains(expected), "{options:?}: {error}");
@@ -51,6 +55,12 @@ fn sources_follow_from_what_is_given() {
     assert_eq!(alone.own_hosts().len(), 1);
     assert!(alone.summary().contains("with cgroup"), "{}", alone.summary());
     assert_eq!(alone.cluster(), "default");
+    assert!(alone.own_hosts()[0].local, "no other buddy can poll this machine");
+    let finds = ["--discovery", "static:?hosts=a=10.0.0.1"];
+    let finder = build(&[&["--role", "discovers"], &finds[..]].concat()).unwrap();
+    assert_eq!(finder.summary(), "watching the hosts of static for others to poll");
+    let polls = build(&["--role", "polls"]).unwrap();
+    assert_eq!(polls.summary(), "watching the hosts that the master gives with cadvisor");
     let found = build(&["--discovery", "static:?hosts=a=10.0.0.1"]).unwrap();
     assert_eq!(found.summary(), "watching the hosts of static with cadvisor");
     let kubernetes = ["--discovery", "kubernetes:http://127.0.0.1:1"];

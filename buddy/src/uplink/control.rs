@@ -4,10 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use heapster_proto::v1::{
-    self, Assignment, AssignmentReply, FromBuddy, Goodbye, Heartbeat, Hello, Refusal, Role,
-    ToBuddy, Welcome, from_buddy, heapster_client::HeapsterClient, refusal, to_buddy,
+    Assignment, FromBuddy, Goodbye, Heartbeat, Hello, Refusal, Role, ToBuddy, Welcome, from_buddy,
+    heapster_client::HeapsterClient, refusal, to_buddy,
 };
-use heapster_shared::{SOFTWARE, Set, host::Host, tick::unix_ms};
+use heapster_shared::{SOFTWARE, tick::unix_ms};
 use tokio::{
     sync::{mpsc, watch},
     time::{MissedTickBehavior, interval, timeout},
@@ -17,13 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming, codec::CompressionEncoding, transport::Channel};
 
 use super::{
-    Identity, Lost, ObserverPort, SessionEnd, UplinkPorts, convert, inventory::Inventory,
-    journal::Journal,
+    Identity, Lost, ObserverPort, SessionEnd, UplinkPorts, assigned::Assigned,
+    inventory::Inventory, journal::Journal,
 };
 
 /// The master is to answer Hello within this time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
+/// The capability of a buddy that is given hosts only where no other can take them.
+const STANDBY: &str = "standby";
 /// Messages that the connection has not taken yet.
 const QUEUED: usize = 16;
 
@@ -33,8 +35,6 @@ pub(super) struct Control {
     incoming: Streaming<ToBuddy>,
     inventory: Inventory,
     observer: ObserverPort,
-    /// Chunks of an assignment that is not whole yet.
-    assigned: Vec<v1::Host>,
 }
 
 /// What the master answers to Hello.
@@ -50,13 +50,14 @@ impl Control {
         compressed: bool,
         identity: &Identity,
         observer: ObserverPort,
+        assignment_version: u64,
     ) -> Result<Greeting, Status> {
         let mut client = HeapsterClient::new(channel).accept_compressed(CompressionEncoding::Zstd);
         if compressed {
             client = client.send_compressed(CompressionEncoding::Zstd);
         }
         let (outgoing, requests) = mpsc::channel(QUEUED);
-        let hello = from_buddy::Kind::Hello(hello(identity, &observer));
+        let hello = from_buddy::Kind::Hello(hello(identity, &observer, assignment_version));
         let sent = outgoing.send(FromBuddy { kind: Some(hello) }).await;
         sent.map_err(|_| Status::internal("the stream ended before it began"))?;
         let greeted = async {
@@ -70,8 +71,7 @@ impl Control {
         match first.and_then(|message| message.kind) {
             Some(to_buddy::Kind::Welcome(welcome)) => {
                 let inventory = Inventory::default();
-                let assigned = Vec::new();
-                let control = Self { outgoing, incoming, inventory, observer, assigned };
+                let control = Self { outgoing, incoming, inventory, observer };
                 Ok(Greeting::Welcome(Box::new(control), welcome))
             }
             Some(to_buddy::Kind::Refusal(refusal)) => Ok(Greeting::Refusal(refusal)),
@@ -83,10 +83,12 @@ impl Control {
     pub(super) async fn run(
         &mut self,
         ports: &mut UplinkPorts,
+        assigned: &mut Assigned,
         journal: &Journal,
         drain: &CancellationToken,
     ) -> SessionEnd {
-        match self.serve(ports, journal, drain).await {
+        assigned.begin();
+        match self.serve(ports, assigned, journal, drain).await {
             Ok(end) => end,
             Err(status) => SessionEnd::Lost(Lost::from_status(&status)),
         }
@@ -95,6 +97,7 @@ impl Control {
     async fn serve(
         &mut self,
         ports: &mut UplinkPorts,
+        assigned: &mut Assigned,
         journal: &Journal,
         drain: &CancellationToken,
     ) -> Result<SessionEnd, Status> {
@@ -116,7 +119,7 @@ impl Control {
                     let Some(message) = message? else {
                         return Err(Status::unavailable("the master ended the stream"));
                     };
-                    if let Some(end) = self.take(message, ports).await? {
+                    if let Some(end) = self.take(message, ports, assigned).await? {
                         return Ok(end);
                     }
                 }
@@ -137,6 +140,7 @@ impl Control {
         &mut self,
         message: ToBuddy,
         ports: &UplinkPorts,
+        assigned: &mut Assigned,
     ) -> Result<Option<SessionEnd>, Status> {
         match message.kind {
             Some(to_buddy::Kind::SendSnapshot(_)) => {
@@ -145,7 +149,7 @@ impl Control {
                 self.send_all(snapshot).await?;
             }
             Some(to_buddy::Kind::Assignment(assignment)) => {
-                self.take_assignment(assignment, ports).await?;
+                self.take_assignment(assignment, ports, assigned).await?;
             }
             Some(to_buddy::Kind::Settings(settings)) => {
                 ports.set_resolution(settings.resolution_ms)
@@ -164,28 +168,17 @@ impl Control {
         Ok(None)
     }
 
-    /// Polls exactly the assigned hosts from the chunk with `last` on.
+    /// Polls exactly the assigned hosts from the chunk with `last` on, and says so.
     async fn take_assignment(
         &mut self,
         assignment: Assignment,
         ports: &UplinkPorts,
+        assigned: &mut Assigned,
     ) -> Result<(), Status> {
-        self.assigned.extend(assignment.hosts);
-        if !assignment.last {
-            return Ok(());
+        match assigned.take(assignment, &ports.assignment) {
+            Some(reply) => self.send(from_buddy::Kind::AssignmentReply(reply)).await,
+            None => Ok(()),
         }
-        let hosts = std::mem::take(&mut self.assigned).into_iter().map(convert::assigned_host);
-        let hosts: Vec<Host> = hosts.collect();
-        let error = wrong_with(&hosts);
-        if error.is_none() {
-            ports.assignment.send_replace(Some(Arc::new(hosts)));
-        }
-        let reply = AssignmentReply {
-            version: assignment.version,
-            accepted: error.is_none(),
-            error: error.unwrap_or_default(),
-        };
-        self.send(from_buddy::Kind::AssignmentReply(reply)).await
     }
 
     async fn send_health(&mut self, ports: &mut UplinkPorts) -> Result<(), Status> {
@@ -249,11 +242,15 @@ pub(super) fn refused(refusal: Refusal) -> SessionEnd {
     SessionEnd::Lost(Lost { reason, retry_after, redirect: refusal.redirect })
 }
 
-fn hello(identity: &Identity, observer: &ObserverPort) -> Hello {
-    let mut roles = vec![Role::Discovers.into(), Role::Polls.into()];
-    if observer.observes() {
-        roles.push(Role::ObservesEvents.into());
-    }
+fn hello(identity: &Identity, observer: &ObserverPort, assignment_version: u64) -> Hello {
+    let duties = identity.duties;
+    let roles = [
+        (duties.discovers, Role::Discovers),
+        (duties.polls, Role::Polls),
+        (observer.observes(), Role::ObservesEvents),
+    ];
+    let roles = roles.into_iter().filter(|(has, _)| *has).map(|(_, role)| role.into()).collect();
+    let standby = duties.standby.then(|| STANDBY.to_owned());
     Hello {
         versions: vec![heapster_proto::VERSION],
         buddy_id: identity.buddy_id.clone(),
@@ -261,23 +258,11 @@ fn hello(identity: &Identity, observer: &ObserverPort) -> Hello {
         cluster: identity.cluster.to_string(),
         manager: identity.manager.clone(),
         roles,
-        capabilities: Vec::new(),
+        capabilities: standby.into_iter().collect(),
         software: SOFTWARE.to_owned(),
         labels: std::collections::HashMap::new(),
+        assignment_version: Some(assignment_version),
     }
-}
-
-fn wrong_with(hosts: &[Host]) -> Option<String> {
-    let mut ids = Set::default();
-    for host in hosts {
-        if host.id.is_empty() || host.name.is_empty() {
-            return Some("a host has no id or no name".to_owned());
-        }
-        if !ids.insert(&host.id) {
-            return Some(format!("the host {} is named twice", host.id));
-        }
-    }
-    None
 }
 
 /// When the buddy is to stop and all is delivered.

@@ -18,6 +18,7 @@ pub(super) fn host(host: &Host) -> v1::Host {
         labels: labels(&host.labels),
         ready: host.ready,
         state: host.state.to_string(),
+        local: host.local,
     }
 }
 
@@ -30,6 +31,7 @@ pub(super) fn assigned_host(host: v1::Host) -> Host {
         labels: Labels::from_iter(host.labels),
         ready: host.ready,
         state: host.state.into(),
+        local: host.local,
     }
 }
 
@@ -101,6 +103,7 @@ mod tests {
         there.addresses = vec!["10.0.0.1".into()];
         there.labels = Labels::from_iter([("zone", "b")]);
         there.ready = false;
+        there.local = true;
         there.state = "cordoned".into();
         there.endpoints =
             vec![Endpoint { kind: "cadvisor".into(), port: 4194, ..Endpoint::default() }];

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // The helpers here are tests too; clippy does not see that.
 
+mod assignment;
 mod bad_hosts;
 mod buddy_away;
 mod clusters;
@@ -12,5 +13,6 @@ mod hosts_file;
 mod influxdb;
 mod master_away;
 mod mistakes;
+mod standby;
 mod support;
 mod values;

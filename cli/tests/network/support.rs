@@ -52,9 +52,14 @@ pub(crate) struct Master {
 impl Master {
     /// Starts `heapster master` at one tick a second, and waits until it serves.
     pub(crate) fn start(more: &[&str]) -> Self {
+        Self::start_at("1s", more)
+    }
+
+    /// The same at another resolution.
+    pub(crate) fn start_at(resolution: &str, more: &[&str]) -> Self {
         let [http, grpc] = free_ports().unwrap();
         let (listen, grpc_listen) = (format!("127.0.0.1:{http}"), format!("127.0.0.1:{grpc}"));
-        let fixed = ["master", "--insecure", "--resolution", "1s"];
+        let fixed = ["master", "--insecure", "--resolution", resolution];
         let addresses = ["--listen", &listen, "--grpc-listen", &grpc_listen];
         let arguments = fixed.iter().chain(&addresses).chain(more);
         let arguments: Vec<String> = arguments.map(|argument| (*argument).to_owned()).collect();
@@ -160,8 +165,12 @@ impl Api {
 
 /// The arguments of a buddy, in words, that every test has.
 pub(crate) fn start_buddy(master: &Master, more: &[&str]) -> Process {
-    let url = master.grpc_url();
-    let fixed = ["buddy", "--insecure", "--master", &url];
+    start_buddy_at(&master.grpc_url(), more)
+}
+
+/// The same for a master at this URL.
+pub(crate) fn start_buddy_at(url: &str, more: &[&str]) -> Process {
+    let fixed = ["buddy", "--insecure", "--master", url];
     heapster(&fixed.iter().chain(more).copied().collect::<Vec<_>>())
 }
 

@@ -7,7 +7,7 @@ use std::sync::{
 
 use heapster_shared::event::ObserverState;
 
-use crate::status::BuddyStatus;
+use crate::{core::assign::Arrival, status::BuddyStatus};
 
 /// Observers of one buddy that are remembered.
 const MAX_OBSERVERS: usize = 16;
@@ -22,6 +22,9 @@ pub struct Identity {
     pub manager: String,
     pub roles: Vec<Role>,
     pub software: String,
+    /// It polls hosts only where no other buddy can.
+    pub standby: bool,
+    pub assignment_version: Option<u64>,
     /// Where it connects from.
     pub peer: String,
 }
@@ -55,6 +58,24 @@ impl Identity {
     pub fn polls(&self) -> bool {
         self.roles.contains(&Role::Polls)
     }
+
+    /// Whether it finds hosts.
+    #[must_use]
+    pub fn discovers(&self) -> bool {
+        self.roles.contains(&Role::Discovers)
+    }
+
+    /// The buddy as the assignment sees it.
+    #[must_use]
+    pub fn arrival(&self) -> Arrival {
+        Arrival {
+            instance: self.instance_id.clone(),
+            polls: self.polls(),
+            discovers: self.discovers(),
+            standby: self.standby,
+            in_force: self.assignment_version,
+        }
+    }
 }
 
 /// A heartbeat.
@@ -84,6 +105,8 @@ pub struct BuddyRecord {
     pub dropped_frames: AtomicU64,
     observers: Mutex<Vec<ObserverState>>,
     last_error: Mutex<String>,
+    /// Where another instance came from that was turned away, and when.
+    duplicate: Mutex<Option<(String, i64)>>,
 }
 
 impl BuddyRecord {
@@ -105,6 +128,7 @@ impl BuddyRecord {
             dropped_frames: AtomicU64::default(),
             observers: Mutex::default(),
             last_error: Mutex::default(),
+            duplicate: Mutex::default(),
         }
     }
 
@@ -133,16 +157,24 @@ impl BuddyRecord {
         }
     }
 
+    /// Notes that another instance with this id was turned away.
+    pub fn turned_away(&self, peer: &str, now_ms: i64) {
+        let mut duplicate = self.duplicate.lock().unwrap_or_else(PoisonError::into_inner);
+        *duplicate = Some((peer.to_owned(), now_ms));
+    }
+
     /// Notes what went wrong.
     pub fn failed(&self, error: &str) {
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
         error.clone_into(&mut last);
     }
 
-    /// The record as pages show it.
+    /// The record as pages show it; the assignment is its cluster's to add.
     #[must_use]
     pub fn status(&self) -> BuddyStatus {
         let last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let duplicate = self.duplicate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (duplicate, duplicate_unix_ms) = duplicate.map_or_else(Default::default, said_of);
         BuddyStatus {
             id: self.identity.buddy_id.clone(),
             instance: self.identity.instance_id.clone(),
@@ -162,7 +194,19 @@ impl BuddyRecord {
             spool_bytes: self.spool_bytes.load(Relaxed),
             dropped_frames: self.dropped_frames.load(Relaxed),
             observers: self.observers.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            assignment: None,
+            manager: self.identity.manager.clone(),
+            duplicate,
+            duplicate_unix_ms,
             last_error,
         }
     }
+}
+
+/// A duplicate as pages tell of it.
+fn said_of((peer, at_ms): (String, i64)) -> (String, i64) {
+    let text = format!(
+        "another instance with this id, from {peer}, was turned away: stop it, or give it an id of its own (--buddy-id)"
+    );
+    (text, at_ms)
 }

@@ -2,16 +2,19 @@
 //!
 //! - owns: the cluster's inventory of hosts, its entities, its open rounds, and who its buddies are.
 //! - receives: [`Join`], [`FindSession`], [`UpdateHosts`], [`UpdateHealth`] from Control streams;
+//!   [`AnswerOrder`] too; [`AskPollNeed`] from whoever can start a buddy that polls;
 //!   [`ResolveDefinitions`], [`SubmitRows`], [`SubmitEvents`], [`EndRound`] from Ingest streams,
 //!   one message a frame; `Observe`; `Drain`.
-//! - sends: payloads to the router; it starts the sessions and hears of their end.
+//! - sends: payloads to the router; orders, which hosts to poll, to Control streams, of which each
+//!   has the newest waiting at the most; it starts the sessions and hears of their end.
 //! - mailbox bound: [`MAILBOX_BOUND`]. Each stream waits for the answer before it reads on, so that
 //!   there is one message of each under way.
 //! - when full: the streams wait, and with them the buddies.
 //! - when it dies: its sessions end and the buddies connect anew, to the actor that its supervisor
-//!   starts in its place. Rounds that were open lose their sums. Numbers of entities are not used
+//!   starts in its place; they go on polling what they polled. Rounds that were open lose their sums. Numbers of entities are not used
 //!   again, since sinks still have rows of the entities before.
 
+mod assignment;
 mod members;
 mod messages;
 mod report;
@@ -20,6 +23,7 @@ mod sums;
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -40,8 +44,9 @@ use heapster_shared::{
 use members::{Member, Members};
 pub use messages::*;
 use sums::Sums;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
 
 use super::{
@@ -55,8 +60,9 @@ use super::{
 use crate::{
     core::{
         aggregate::{Aggregator, ClosedRound},
+        assign::Assigner,
         entities::Entities,
-        inventory::{Inventory, NotApplied},
+        inventory::Inventory,
     },
     delivery::{EventBatch, Outcome, Payload},
     status::ActorStatus,
@@ -64,7 +70,7 @@ use crate::{
 
 /// Messages that may wait for a cluster.
 pub const MAILBOX_BOUND: usize = 1024;
-/// How often deadlines of rounds are looked at.
+/// How often deadlines of rounds are looked at, and whether buddies are still there.
 const ROUND_CHECK: Duration = Duration::from_millis(500);
 /// How often what is gone is forgotten.
 const FORGET_CHECK: Duration = Duration::from_secs(30);
@@ -95,6 +101,9 @@ pub struct Cluster {
     config: ClusterConfig,
     members: Members,
     inventory: Inventory,
+    assigner: Assigner,
+    /// A look at the assignment is due soon.
+    plans_soon: bool,
     entities: Entities,
     aggregator: Aggregator,
     sums: Sums,
@@ -128,6 +137,8 @@ impl Cluster {
             Self {
                 members: Members::default(),
                 inventory: Inventory::new(config.max_hosts),
+                assigner: Assigner::new(config.resolution, unix_ms()),
+                plans_soon: false,
                 entities: Entities::starting_after(last),
                 aggregator: Aggregator::new(Arc::clone(&config.name), config.resolution),
                 sums: Sums::new(Arc::clone(&config.router)),
@@ -141,8 +152,12 @@ impl Cluster {
     fn launch(&mut self, join: Join, ctx: &mut Context<Self>) -> Joined {
         let now_ms = unix_ms();
         let buddy_id = join.identity.buddy_id.clone();
-        self.inventory.connect(&buddy_id, join.identity.polls());
-        self.counts.manager.clone_from(&join.identity.manager);
+        self.inventory.connect(&buddy_id, join.identity.discovers());
+        self.assigner.connect(&buddy_id, join.identity.arrival(), now_ms);
+        self.plan_soon(ctx);
+        if join.identity.discovers() {
+            self.counts.manager.clone_from(&join.identity.manager);
+        }
         let (exit, ended) = ExitGuard::new();
         let record = Arc::new(BuddyRecord::new(join.identity, now_ms));
         let closed = CancellationToken::new();
@@ -153,12 +168,14 @@ impl Cluster {
             silence: self.config.silence,
             exit,
         });
+        let (orders, told) = watch::channel(None);
         let session_id = format!("{}/{}", self.config.name, Uuid::new_v4());
         let member = Member {
             session_id: session_id.clone(),
             session: session.clone(),
             record: Arc::clone(&record),
             closed: closed.clone(),
+            orders,
         };
         self.members.insert(member);
         let id = session_id.clone();
@@ -171,12 +188,17 @@ impl Cluster {
             peer = record.identity.peer,
             "a buddy has connected"
         );
-        Joined { session_id, session, record, closed }
+        Joined { session_id, session, record, closed, orders: told }
     }
 
     fn session_ended(&mut self, session_id: &str, exit: &Exit, ctx: &mut Context<Self>) {
         let Some(buddy) = self.members.ended(session_id) else { return };
-        self.inventory.disconnect(&buddy);
+        let for_good = *exit == Exit::Drained;
+        self.assigner.disconnect(&buddy, for_good, unix_ms());
+        self.plan_soon(ctx);
+        if !for_good {
+            self.plan_later(ctx);
+        }
         info!(cluster = &*self.config.name, buddy, %exit, "a buddy has gone");
         self.finish_rounds(ctx);
     }
@@ -184,7 +206,11 @@ impl Cluster {
     /// The sums of the rounds that are over.
     fn close_rounds(&mut self) -> Vec<Payload> {
         let polling = self.members.polling();
-        let rounds = self.aggregator.close(&polling, &mut self.entities, unix_ms());
+        let assigner = &self.assigner;
+        let misses = |tick: Tick, ended: &BTreeSet<String>| {
+            assigner.misses(tick.0, |buddy| ended.contains(buddy))
+        };
+        let rounds = self.aggregator.close(&polling, misses, &mut self.entities, unix_ms());
         self.remember_numbers();
         rounds.into_iter().flat_map(|round| self.payloads(round)).collect()
     }
@@ -221,6 +247,8 @@ impl Cluster {
         let before_ms = now_ms.saturating_sub(retention_ms);
         for buddy in self.members.forget(before_ms) {
             self.inventory.forget(&buddy);
+            self.assigner.forget(&buddy);
+            self.plan_soon(ctx);
         }
         self.entities.forget(now_ms, before_ms);
         let unused = self.counts.used_ms < before_ms && self.entities.is_empty();
@@ -238,12 +266,13 @@ impl Actor for Cluster {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(ROUND_CHECK, Self::finish_rounds);
         ctx.run_interval(FORGET_CHECK, Self::forget);
+        ctx.run_interval(ROUND_CHECK, Self::plan_when_due);
     }
 }
 
 takes_queued!(
     Cluster: Join, FindSession, ResolveDefinitions, SubmitRows, SubmitEvents, EndRound,
-    UpdateHosts, UpdateHealth, Observe<ClusterReport>, Observe<Vec<ActorStatus>>, Drain,
+    UpdateHosts, UpdateHealth, AnswerOrder, AskPollNeed, Observe<ClusterReport>, Observe<Vec<ActorStatus>>, Drain,
 );
 
 impl Handler<Join> for Cluster {
@@ -252,6 +281,11 @@ impl Handler<Join> for Cluster {
     fn handle(&mut self, join: Join, ctx: &mut Self::Context) -> Self::Result {
         self.counts.used_ms = unix_ms();
         let admitted = self.members.admit(&join.identity, self.config.silence, unix_ms());
+        if let (Err(JoinError::Duplicate { .. }), Some(member)) =
+            (&admitted, self.members.get(&join.identity.buddy_id))
+        {
+            member.record.turned_away(&join.identity.peer, unix_ms());
+        }
         admitted.map(|()| self.launch(join, ctx))
     }
 }
@@ -330,31 +364,6 @@ impl Handler<EndRound> for Cluster {
     fn handle(&mut self, end: EndRound, ctx: &mut Self::Context) {
         self.aggregator.end(end.tick, &end.buddy_id, unix_ms());
         self.finish_rounds(ctx);
-    }
-}
-
-impl Handler<UpdateHosts> for Cluster {
-    type Result = Result<(), NotApplied>;
-
-    fn handle(&mut self, update: UpdateHosts, _: &mut Self::Context) -> Self::Result {
-        let applied = self.inventory.apply(&update.buddy_id, update.update);
-        if let Err(error) = &applied {
-            warn!(
-                cluster = &*self.config.name,
-                buddy = update.buddy_id,
-                ?error,
-                "a list of hosts was not taken"
-            );
-        }
-        applied
-    }
-}
-
-impl Handler<UpdateHealth> for Cluster {
-    type Result = ();
-
-    fn handle(&mut self, health: UpdateHealth, _: &mut Self::Context) {
-        self.inventory.health(&health.buddy_id, health.hosts, health.discoveries);
     }
 }
 

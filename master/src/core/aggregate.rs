@@ -110,10 +110,12 @@ impl Aggregator {
     }
 
     /// Closes the rounds that all of these buddies have ended, that are past their deadline, or
-    /// that are too many, oldest first.
+    /// that are too many, oldest first. `misses` tells of a tick whether hosts had no buddy then,
+    /// given those that have ended its round.
     pub fn close(
         &mut self,
         polling: &BTreeSet<String>,
+        misses: impl Fn(Tick, &BTreeSet<String>) -> bool,
         entities: &mut Entities,
         now_ms: i64,
     ) -> Vec<ClosedRound> {
@@ -127,6 +129,11 @@ impl Aggregator {
             .filter(|(place, (_, round))| *place < excess || is_over(round))
             .map(|(_, (tick, _))| *tick)
             .collect();
+        for tick in &over {
+            if let Some(round) = self.open.get_mut(tick) {
+                round.misses_rows |= misses(*tick, &round.ended);
+            }
+        }
         over.into_iter().filter_map(|tick| self.close_one(tick, entities)).collect()
     }
 

@@ -1,6 +1,6 @@
 //! A Control stream: the handshake, then hosts, health and heartbeats up, and requests down.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use heapster_proto::{
     VERSION,
@@ -12,7 +12,7 @@ use tonic::{Status, Streaming};
 use tracing::{debug, warn};
 
 use super::{
-    Context, FIRST_MESSAGE, MAX_INGEST_STREAMS, convert,
+    Context, FIRST_MESSAGE, MAX_INGEST_STREAMS, assignment, convert,
     decode::{DecodeError, ReaderLimits},
     ingest::status_of,
 };
@@ -24,11 +24,16 @@ use crate::{
         session::{Close, Downlink, Heartbeat},
         supervisor::{FindCluster, FindError},
     },
-    core::inventory::{HostsUpdate, NotApplied},
+    core::{
+        assign::Order,
+        inventory::{HostsUpdate, NotApplied},
+    },
 };
 
 /// Messages of the session that may wait for this task.
 const DOWNLINK_BOUND: usize = 16;
+/// A buddy that takes no messages for this long is cut off.
+const TAKEN_WITHIN: Duration = Duration::from_secs(15);
 /// When a buddy that finds the master full may come back.
 const RETRY_MS: u32 = 30_000;
 
@@ -140,16 +145,19 @@ struct Stream {
 impl Stream {
     async fn run(mut self, mut inbound: Streaming<FromBuddy>, outbox: Outbox) {
         answer(&outbox, to_buddy::Kind::Welcome(self.welcome()));
-        let end = self.exchange(&mut inbound, &outbox).await;
-        if let Err(status) = end {
-            debug!(buddy = self.buddy_id, %status, "a Control stream ends");
-            if status.code() == tonic::Code::InvalidArgument {
-                self.joined.record.failed(status.message());
+        let exit = match self.exchange(&mut inbound, &outbox).await {
+            Ok(exit) => exit,
+            Err(status) => {
+                debug!(buddy = self.buddy_id, %status, "a Control stream ends");
+                if status.code() == tonic::Code::InvalidArgument {
+                    self.joined.record.failed(status.message());
+                }
+                finish(&outbox, status);
+                Exit::Done
             }
-            finish(&outbox, status);
-        }
+        };
         // It may have ended by itself, and this stream with it.
-        let _ = self.joined.session.ask(Close { exit: Exit::Done }).await;
+        let _ = self.joined.session.ask(Close { exit }).await;
     }
 
     fn welcome(&self) -> v1::Welcome {
@@ -172,11 +180,12 @@ impl Stream {
         }
     }
 
+    /// Until the stream ends: how the buddy left.
     async fn exchange(
         &mut self,
         inbound: &mut Streaming<FromBuddy>,
         outbox: &Outbox,
-    ) -> Result<(), Status> {
+    ) -> Result<Exit, Status> {
         loop {
             tokio::select! {
                 // What the session says goes out before the end.
@@ -186,10 +195,15 @@ impl Stream {
                 () = self.joined.closed.cancelled() => return Err(Status::unavailable(
                     "the session has ended: a newer connection took its place, or no heartbeat came",
                 )),
+                Ok(()) = self.joined.orders.changed() => {
+                    let order = self.joined.orders.borrow_and_update().clone();
+                    self.assign(order, outbox).await?;
+                }
                 message = inbound.message() => match message? {
-                    Some(FromBuddy { kind: Some(from_buddy::Kind::Goodbye(_)) }) | None => {
-                        return Ok(());
+                    Some(FromBuddy { kind: Some(from_buddy::Kind::Goodbye(_)) }) => {
+                        return Ok(Exit::Drained);
                     }
+                    None => return Ok(Exit::Done),
                     Some(message) => self.take(message, outbox).await?,
                 },
             }
@@ -223,8 +237,24 @@ impl Stream {
                 let pulse = Heartbeat(convert::pulse(&heartbeat));
                 self.joined.session.ask(pulse).await.map_err(|_| going_away())?;
             }
-            // Assignments are not made yet, what is newer is ignored.
-            Some(from_buddy::Kind::Goodbye(_) | from_buddy::Kind::AssignmentReply(_)) | None => {}
+            Some(from_buddy::Kind::AssignmentReply(reply)) => {
+                let answer = convert::order_answer(self.buddy_id.clone(), reply);
+                self.cluster.ask(answer).await.map_err(|_| going_away())?;
+            }
+            // What is newer is ignored.
+            Some(from_buddy::Kind::Goodbye(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Sends an order whole: other than requests, which come again, it is said once.
+    async fn assign(&self, order: Option<Order>, outbox: &Outbox) -> Result<(), Status> {
+        let Some(order) = order else { return Ok(()) };
+        for chunk in assignment::chunks(&order, self.limits.max_frame_bytes) {
+            let message = ToBuddy { kind: Some(to_buddy::Kind::Assignment(chunk)) };
+            let sent = timeout(TAKEN_WITHIN, outbox.send(Ok(message))).await;
+            let too_slow = || Status::deadline_exceeded("the buddy takes no messages");
+            sent.map_err(|_| too_slow())?.map_err(|_| Status::cancelled("the buddy has gone"))?;
         }
         Ok(())
     }

@@ -9,7 +9,10 @@ use heapster_shared::{
 
 use super::decode::{DecodeError, ReaderLimits, labels};
 use crate::{
-    actors::buddy::{Identity, Pulse, Role},
+    actors::{
+        buddy::{Identity, Pulse, Role},
+        cluster::AnswerOrder,
+    },
     core::inventory::HostsUpdate,
 };
 
@@ -19,6 +22,8 @@ const MAX_PLACES: usize = 64;
 const MAX_OBSERVERS: usize = 16;
 /// Longest text that is kept of an error or an event; the rest is cut.
 const MAX_TEXT_BYTES: usize = 4096;
+/// The capability of a buddy that polls only where no other can.
+const STANDBY: &str = "standby";
 /// Longest name of a cluster.
 const MAX_CLUSTER_BYTES: usize = 253;
 
@@ -53,7 +58,10 @@ pub(super) fn identity(
     if roles.is_empty() {
         return Err("`roles` names nothing that this master knows".to_owned());
     }
+    let standby = hello.capabilities.iter().any(|name| name == STANDBY);
     Ok(Identity {
+        standby,
+        assignment_version: hello.assignment_version,
         buddy_id: hello.buddy_id,
         instance_id: hello.instance_id,
         cluster: hello.cluster,
@@ -127,6 +135,7 @@ fn host(host: v1::Host, limits: &ReaderLimits) -> Result<Host, DecodeError> {
         labels: labels(host.labels, limits)?,
         ready: host.ready,
         state: cut(host.state).into(),
+        local: host.local,
     })
 }
 
@@ -171,6 +180,14 @@ pub(super) fn pulse(heartbeat: &v1::Heartbeat) -> Pulse {
         spool_bytes: heartbeat.spool_bytes,
         dropped_frames: heartbeat.dropped_frames,
     }
+}
+
+/// An answer without a sentence is refused all the same, and says so.
+pub(super) fn order_answer(buddy_id: String, reply: v1::AssignmentReply) -> AnswerOrder {
+    let error =
+        if reply.error.is_empty() { "the buddy says not why".to_owned() } else { reply.error };
+    let error = (!reply.accepted).then(|| cut(error));
+    AnswerOrder { buddy_id, version: reply.version, error }
 }
 
 pub(super) fn observer_states(states: Vec<v1::ObserverState>) -> Vec<ObserverState> {

@@ -56,6 +56,7 @@ mod tests {
 
     fn cluster(received_unix_ms: i64) -> ClusterStatus {
         ClusterStatus {
+            disputes: Vec::new(),
             name: "lab".into(),
             manager: String::new(),
             buddies: 0,

@@ -154,6 +154,9 @@ const BUDDIES: &[Column<BuddyStatus>] = &[
     ("heapster_buddy_clock_offset_seconds", Kind::Gauge, "Its clock less the master's.", |it| {
         seconds(it.clock_offset_ms)
     }),
+    ("heapster_buddy_assigned_hosts", Kind::Gauge, "Hosts that it is to poll.", |it| {
+        it.assignment.as_ref().map_or(0.0, |assignment| assignment.hosts as f64)
+    }),
     ("heapster_buddy_delivered_sequence", Kind::Gauge, "Newest sequence number delivered.", |it| {
         it.delivered_sequence as f64
     }),

@@ -18,11 +18,14 @@ use super::{
     model::{PointAnswer, SeriesAnswer, SeriesListAnswer},
     schema::{LabelDescription, MetricDescription, SchemaAnswer},
 };
-use crate::status::{ActorStatus, BuddyStatus, ClusterStatus, HostStatus, SinkStatus};
+use crate::status::{
+    ActorStatus, AssignmentStatus, BuddyStatus, ClusterStatus, HostStatus, SinkStatus,
+};
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(
     ActorStatus,
+    AssignmentStatus,
     BuddyStatus,
     ClusterStatus,
     ErrorAnswer,

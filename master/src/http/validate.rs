@@ -1,5 +1,7 @@
 //! `/validate`: how everything is, for a person with a terminal; the worst things first.
 
+mod agreement;
+
 use std::fmt::Write as _;
 
 use actix_web::{HttpResponse, web};
@@ -100,6 +102,7 @@ impl Findings {
             let id = &buddy.id;
             problems.push(format!("buddy {id} of {} is gone: last heard {heard}", buddy.cluster));
         }
+        problems.extend(agreement::problems(&self.clusters, &self.buddies, self.now_ms));
         for cluster in &self.clusters {
             let failures: Vec<_> = cluster.hosts.iter().filter_map(failure).collect();
             for (host, error) in failures.iter().take(FAILURES_SHOWN) {
@@ -153,11 +156,15 @@ impl Findings {
         for host in &sorted[..shown] {
             let line = match &host.state {
                 None => "not polled yet".to_owned(),
+                Some(state) if agreement::is_unpolled(host) => {
+                    format!("NOT POLLED: {}", state.error)
+                }
                 Some(state) => format!(
-                    "{} in {} ms by {}, {}{}",
+                    "{} in {} ms by {}{}, {}{}",
                     if state.ok { "ok" } else { "FAILED" },
                     state.latency_ms,
                     state.source,
+                    agreement::of_buddy(host),
                     ago(self.now_ms, state.tick_unix_ms),
                     after_colon(&state.error)
                 ),
@@ -185,6 +192,7 @@ impl Findings {
                 count(usize::try_from(buddy.dropped_frames).unwrap_or(usize::MAX), "frame"),
                 after_colon(&buddy.last_error),
             );
+            let _ = writeln!(text, "    {}", agreement::duties(buddy));
             buddy.observers.iter().for_each(|observer| self.write_observer(text, observer));
         }
     }
@@ -274,7 +282,7 @@ pub(super) fn is_ill(sink: &SinkStatus) -> bool {
 }
 
 fn failure(host: &HostStatus) -> Option<(&str, &str)> {
-    let state = host.state.as_ref().filter(|state| !state.ok)?;
+    let state = host.state.as_ref().filter(|state| !state.ok && !agreement::is_unpolled(host))?;
     Some((&host.host.name, &state.error))
 }
 

@@ -76,7 +76,8 @@ pub(crate) fn troubled_parts(now_ms: i64) -> Parts {
         tick_unix_ms: now_ms,
         source: "cadvisor".into(),
     };
-    let host = |name: &str, state| HostStatus { host: Host::named(name), state };
+    let host =
+        |name: &str, state| HostStatus { host: Host::named(name), state, polled_by: "b1".into() };
     let cluster = ClusterStatus {
         name: "lab".into(),
         manager: "static".into(),
@@ -99,6 +100,7 @@ pub(crate) fn troubled_parts(now_ms: i64) -> Parts {
             hosts: 2,
             listed_unix_ms: now_ms - 60_000,
         }],
+        disputes: Vec::new(),
     };
     Parts {
         clusters: vec![cluster],
@@ -125,6 +127,10 @@ fn buddy(now_ms: i64) -> BuddyStatus {
         instance: "1".into(),
         cluster: "lab".into(),
         roles: vec!["polls".into()],
+        assignment: None,
+        manager: "static".into(),
+        duplicate: String::new(),
+        duplicate_unix_ms: 0,
         software: "heapster/0".into(),
         peer: "127.0.0.1:1".into(),
         connected: true,

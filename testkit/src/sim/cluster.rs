@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering},
 };
 
 use anyhow::{Context, bail, ensure};
@@ -69,6 +69,7 @@ impl SimCluster {
             truth: Truth::new(config, epoch_ms),
             answers: 0.into(),
             answer_bytes: 0.into(),
+            polls: OnceLock::new(),
         });
         let mut cluster =
             Self { shared, hosts: Vec::new(), behaviours: Vec::new(), _servers: JoinSet::new() };
@@ -86,6 +87,20 @@ impl SimCluster {
         self.behaviours.push(sender);
         let IpAddr::V4(ip) = address.ip() else { unreachable!("only IPv4 addresses are bound") };
         self.hosts.push(SimHost { name: host_name(host), address: ip, port: address.port() });
+    }
+
+    /// From now on keeps when each host is polled.
+    pub fn log_polls(&self) {
+        self.shared.polls.get_or_init(|| self.hosts.iter().map(|_| Mutex::default()).collect());
+    }
+
+    /// When a host was polled since [`SimCluster::log_polls`], in milliseconds since 1970.
+    #[must_use]
+    pub fn polls(&self, host: usize) -> Vec<i64> {
+        let polls = self.shared.polls.get().and_then(|polls| polls.get(host));
+        polls.map_or_else(Vec::new, |polls| {
+            polls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        })
     }
 
     /// The hosts, in order.

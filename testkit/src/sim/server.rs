@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -52,6 +52,18 @@ pub(super) struct Shared {
     pub(super) answers: AtomicU64,
     /// Bytes of their bodies.
     pub(super) answer_bytes: AtomicU64,
+    /// When each host was asked for its samples, where that is kept.
+    pub(super) polls: OnceLock<Vec<Mutex<Vec<i64>>>>,
+}
+
+impl Shared {
+    /// Notes a request for samples of containers, of which there is one in each poll.
+    fn log_poll(&self, host: usize, path: &str, now_ms: i64) {
+        let is_poll = matches!(path.trim_end_matches('/'), "/api/v2.1/stats" | "/stats/summary");
+        if let Some(polls) = self.polls.get().filter(|_| is_poll) {
+            polls[host].lock().unwrap_or_else(PoisonError::into_inner).push(now_ms);
+        }
+    }
 }
 
 /// One host.
@@ -161,6 +173,7 @@ impl HostServer {
         let asked = asked_in_body(&parts.method, body).await;
         let now_ms = heapster_shared::tick::unix_ms();
         let view = HostView::new(&self.shared.truth, self.host, behaviour, now_ms);
+        self.shared.log_poll(self.host, parts.uri.path(), now_ms);
         let query = parts.uri.query().unwrap_or_default();
         let count = asked.or_else(|| asked_in_query(query)).unwrap_or(KEPT_SAMPLES);
         let Some(content) = route(&view, parts.uri.path(), query, count.clamp(1, KEPT_SAMPLES))

@@ -81,6 +81,7 @@ impl Mapping {
             labels: self.labels(node),
             ready: node.ready,
             state: node.not_ready_reason.clone(),
+            local: false,
         }
     }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use heapster_shared::Map;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::messages::JoinError;
@@ -17,6 +18,7 @@ use crate::{
         mailbox::Mailbox,
         session::Session,
     },
+    core::assign::Order,
     status::BuddyStatus,
 };
 
@@ -32,6 +34,8 @@ pub(super) struct Member {
     pub(super) session: Mailbox<Session>,
     pub(super) record: Arc<BuddyRecord>,
     pub(super) closed: CancellationToken,
+    /// Where its orders go: the newest counts.
+    pub(super) orders: watch::Sender<Option<Order>>,
 }
 
 /// The buddies of one cluster.
@@ -82,6 +86,16 @@ impl Members {
         let member = self.buddies.values().find(|member| member.session_id == session_id)?;
         member.record.connected.store(false, Relaxed);
         Some(member.record.identity.buddy_id.clone())
+    }
+
+    /// The newest connection of a buddy.
+    pub(super) fn get(&self, buddy_id: &str) -> Option<&Member> {
+        self.buddies.get(buddy_id)
+    }
+
+    /// When a buddy was heard of last; 0 for one that is not known.
+    pub(super) fn heard_ms(&self, buddy_id: &str) -> i64 {
+        self.get(buddy_id).map_or(0, |member| member.record.heard_unix_ms.load(Relaxed))
     }
 
     pub(super) fn find(&self, session_id: &str) -> Option<&Member> {

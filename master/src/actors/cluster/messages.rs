@@ -11,7 +11,7 @@ use heapster_shared::{
     schema::{Field, Layout},
     tick::Tick,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         session::{Downlink, Session},
     },
     core::{
+        assign::Order,
         entities::Unresolved,
         inventory::{HostsUpdate, NotApplied},
     },
@@ -48,6 +49,8 @@ pub struct Joined {
     pub record: Arc<BuddyRecord>,
     /// Cancelled when the session ends.
     pub closed: CancellationToken,
+    /// What the buddy is to poll, where it has to be told: the newest counts.
+    pub orders: watch::Receiver<Option<Order>>,
 }
 
 /// Why a buddy was given none.
@@ -171,6 +174,36 @@ pub struct UpdateHealth {
     pub hosts: Vec<HostState>,
     /// By discovery.
     pub discoveries: Vec<DiscoveryState>,
+}
+
+/// A buddy has accepted an order, or refused it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AnswerOrder {
+    /// The buddy.
+    pub buddy_id: String,
+    /// Of the order.
+    pub version: u64,
+    /// Why it was refused.
+    pub error: Option<String>,
+}
+
+/// Asks which hosts of a cluster wait for a buddy that polls them.
+#[derive(Debug, Message)]
+#[rtype(result = "PollNeed")]
+pub struct AskPollNeed;
+
+/// Whether a cluster needs a buddy that stands by.
+#[derive(Clone, PartialEq, Eq, Debug, MessageResponse)]
+pub struct PollNeed {
+    /// The cluster.
+    pub cluster: String,
+    /// Hosts that are known, and that any buddy may poll.
+    pub hosts: usize,
+    /// Buddies that poll and do not stand by, and are connected.
+    pub pollers: usize,
+    /// Hosts that buddies that stand by are to poll.
+    pub on_standby: usize,
 }
 
 /// What a cluster says of itself and its buddies.

@@ -1,6 +1,6 @@
 //! What a cluster says of itself, its buddies and its sessions.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
 
 use actix::Handler;
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Cluster, ClusterReport, MAILBOX_BOUND};
 use crate::{
     actors::{Observe, session},
-    status::{ActorStatus, ClusterStatus},
+    status::{ActorStatus, BuddyStatus, ClusterStatus, HostStatus},
 };
 
 impl Cluster {
@@ -24,9 +24,47 @@ impl Cluster {
             samples: self.counts.samples,
             rejected_rows: self.counts.rejected_rows,
             events: self.counts.events,
-            hosts: self.inventory.hosts(),
+            hosts: self.hosts(),
             discoveries: self.inventory.discoveries(),
+            disputes: self.disputes(),
         }
+    }
+}
+
+impl Cluster {
+    fn hosts(&self) -> Vec<HostStatus> {
+        let owner = |id: &str| self.assigner.owner(id);
+        self.inventory.hosts(self.assigner.is_planned().then_some(owner))
+    }
+
+    fn buddies(&self) -> Vec<BuddyStatus> {
+        let mut assignments = self.assigner.statuses();
+        let mut buddies = self.members.statuses();
+        for buddy in &mut buddies {
+            buddy.assignment = assignments.remove(&*buddy.id);
+        }
+        buddies
+    }
+
+    /// Where buddies contradict each other: on how a host is reached, or on what runs the cluster.
+    fn disputes(&self) -> Vec<String> {
+        let mut managers: BTreeMap<&str, &str> = BTreeMap::new();
+        for member in self.members.connected() {
+            let identity = &member.record.identity;
+            if identity.discovers() && !identity.manager.is_empty() {
+                managers.entry(&identity.manager).or_insert(&identity.buddy_id);
+            }
+        }
+        let mut disputes = self.inventory.disputes();
+        if managers.len() > 1 {
+            let say = |(manager, buddy)| format!("{manager} by buddy {buddy}");
+            let told: Vec<String> = managers.into_iter().map(say).collect();
+            disputes.push(format!(
+                "it is run by {}: is one of them in the wrong cluster?",
+                told.join(", ")
+            ));
+        }
+        disputes
     }
 }
 
@@ -34,7 +72,7 @@ impl Handler<Observe<ClusterReport>> for Cluster {
     type Result = ClusterReport;
 
     fn handle(&mut self, _: Observe<ClusterReport>, _: &mut Self::Context) -> Self::Result {
-        ClusterReport { cluster: self.status(), buddies: self.members.statuses() }
+        ClusterReport { cluster: self.status(), buddies: self.buddies() }
     }
 }
 

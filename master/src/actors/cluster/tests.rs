@@ -43,6 +43,8 @@ fn identity(instance: &str) -> Identity {
         manager: "static".into(),
         roles: vec![Role::Polls],
         software: String::new(),
+        standby: false,
+        assignment_version: Some(0),
         peer: "10.0.0.1:1".into(),
     }
 }

@@ -60,7 +60,7 @@ impl Bench {
     }
 
     fn close(&mut self, now_ms: i64) -> Vec<ClosedRound> {
-        self.aggregator.close(&self.polling, &mut self.entities, now_ms)
+        self.aggregator.close(&self.polling, |_, _| false, &mut self.entities, now_ms)
     }
 }
 
@@ -206,4 +206,22 @@ fn open_rounds_are_bounded() {
     let closed = bench.close(TICK.0 + 1000);
     assert_eq!(closed.len(), 1);
     assert_eq!(closed[0].tick, Tick(TICK.0 - MAX_OPEN as i64 * 15_000));
+}
+
+/// The hosts of a buddy that was lost had none at this tick: what the others sent is no sum.
+#[test]
+fn a_round_without_the_rows_of_a_lost_buddy_has_no_sums() {
+    let mut bench = Bench::new(&["x"]);
+    for lost in [true, false] {
+        let tick = Tick(TICK.0 + i64::from(lost) * 15_000);
+        let pod = bench.row(Level::Pod, "shop", "web", 1, None);
+        bench.add(tick, &[pod]);
+        bench.aggregator.end(tick, "x", TICK.0);
+        let misses = |asked: Tick, ended: &BTreeSet<String>| {
+            assert!(asked == tick && ended.contains("x"));
+            lost
+        };
+        let closed = bench.aggregator.close(&bench.polling, misses, &mut bench.entities, TICK.0);
+        assert_eq!(closed[0].sums.is_none(), lost);
+    }
 }
