@@ -81,17 +81,6 @@ impl Counts {
         self.hosts.values().all(|of_host| of_host.rows.contains(&self.last))
     }
 
-    /// Leaves out the hosts of which a buddy says that they gave no rows: on a machine that is busy
-    /// with other tests some answer too late. Most have to be left.
-    pub(crate) fn excuse(&mut self, complaints: &str) {
-        let of_hosts = complaints.lines().filter(|line| line.contains("host gives no rows"));
-        let named = of_hosts.filter_map(|line| line.split(" host=").nth(1)?.split(' ').next());
-        let all = self.hosts.len();
-        named.for_each(|host| drop(self.hosts.remove(host)));
-        assert!(self.hosts.len() * 2 > all, "too busy to tell:\n{complaints}");
-        assert!(!complaints.contains("ticks were missed"), "too busy to tell:\n{complaints}");
-    }
-
     pub(crate) fn by_host(&self) -> impl Iterator<Item = (&String, &OfHost)> {
         self.hosts.iter()
     }
@@ -102,14 +91,13 @@ impl Counts {
         tick(from_ms)..=tick(until_ms) + self.resolution_ms
     }
 
-    /// The sums that there are, are those of all hosts but a few that answered late, and most ticks have
-    /// one.
+    /// The sums that there are, are those of all hosts, and most ticks have one.
     pub(crate) fn assert_no_dip(&self) {
         let (least, most) = self
             .sums
             .values()
             .fold((f64::MAX, 0.0_f64), |(least, most), sum| (least.min(*sum), most.max(*sum)));
-        assert!(least > most * 0.8, "{:?}", self.sums);
+        assert!(least > most * 0.95, "{:?}", self.sums);
         let ticks = self.hosts.values().next().map_or(0, |of_host| of_host.asked.len());
         assert!(self.sums.len() * 2 > ticks, "{:?}", self.sums);
     }
