@@ -5,3 +5,4 @@ pub mod delivered;
 pub mod entities;
 pub mod inventory;
 pub mod model;
+pub(crate) mod packed;

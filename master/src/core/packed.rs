@@ -1,0 +1,185 @@
+//! Cells in few bytes, for what is kept of each entity: most values are far smaller than 64 bits.
+//!
+//! ```text
+//! cells = size..., value...     sizes of four bits, the first of two in the lower ones
+//! size  = 0 to 8 bytes          ABSENT for no value, which takes none
+//! value = its lowest bytes, the lowest first
+//! ```
+//!
+//! How many cells there are is not kept, for whoever keeps them knows the layout. The bytes have room
+//! for a little growth, so that it is not at each poll that memory is asked for.
+
+use heapster_shared::row::Cell;
+
+const ABSENT: u8 = 9;
+
+/// Sizes that bytes come in: what a larger value takes is there already for most.
+const GRAIN: usize = 16;
+
+/// Bytes to spare from which on a smaller piece of memory is taken.
+const MUCH: usize = 2 * GRAIN;
+
+/// See the module's header.
+#[derive(Debug, Default)]
+pub(crate) struct PackedCells(Box<[u8]>);
+
+impl PackedCells {
+    /// Cells packed.
+    pub(crate) fn new(cells: &[Cell], more: &[Cell]) -> Self {
+        let mut packed = Self::default();
+        packed.set(cells, more);
+        packed
+    }
+
+    /// Replaces the cells by these, one list after the other.
+    pub(crate) fn set(&mut self, cells: &[Cell], more: &[Cell]) {
+        let both = || cells.iter().chain(more).copied().map(bits);
+        let sizes = (cells.len() + more.len()).div_ceil(2);
+        let length = sizes + both().map(|bits| step(size(bits))).sum::<usize>();
+        if length > self.0.len() || length + MUCH <= self.0.len() {
+            self.0 = vec![0; length.next_multiple_of(GRAIN)].into_boxed_slice();
+        }
+        let (sizes, mut rest) = self.0.split_at_mut(sizes);
+        sizes.fill(0);
+        for (index, bits) in both().enumerate() {
+            let size = size(bits);
+            sizes[index / 2] |= size << (index % 2 * 4);
+            let bytes = bits.to_le_bytes();
+            match rest.first_chunk_mut() {
+                Some(place) => *place = bytes,
+                None => rest.copy_from_slice(&bytes[..rest.len()]),
+            }
+            rest = &mut rest[step(size)..];
+        }
+    }
+
+    /// Reads the first cells of so many; all are absent where none were ever packed.
+    pub(crate) fn read(&self, count: usize, cells: &mut [Cell]) {
+        let Some((sizes, mut rest)) = self.0.split_at_checked(count.div_ceil(2)) else {
+            return cells.fill(Cell::ABSENT);
+        };
+        for (index, cell) in cells.iter_mut().enumerate() {
+            let size = sizes[index / 2] >> (index % 2 * 4) & 15;
+            *cell = value(size, rest);
+            rest = &rest[step(size)..];
+        }
+    }
+
+    /// The cell at a place among so many.
+    pub(crate) fn get(&self, count: usize, place: usize) -> Cell {
+        let Some((sizes, rest)) = self.0.split_at_checked(count.div_ceil(2)) else {
+            return Cell::ABSENT;
+        };
+        let size = |index: usize| sizes[index / 2] >> (index % 2 * 4) & 15;
+        let start = (0..place).map(|index| step(size(index))).sum::<usize>();
+        value(size(place), &rest[start..])
+    }
+
+    /// Memory beyond the value itself.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// The bits of a cell, those for no value included.
+fn bits(cell: Cell) -> u64 {
+    cell.as_int().unwrap_or(i64::MIN).cast_unsigned()
+}
+
+#[inline]
+fn size(bits: u64) -> u8 {
+    let bytes = (u64::BITS - bits.leading_zeros()).div_ceil(8) as u8;
+    if bits == bits_of_absent() { ABSENT } else { bytes }
+}
+
+fn bits_of_absent() -> u64 {
+    bits(Cell::ABSENT)
+}
+
+/// Bytes that a value of this size takes.
+#[inline]
+const fn step(size: u8) -> usize {
+    if size > 8 { 0 } else { size as usize }
+}
+
+/// The value of this size at the start of the bytes.
+#[inline]
+fn value(size: u8, bytes: &[u8]) -> Cell {
+    const fn mask(size: u32) -> u64 {
+        if size == 0 { 0 } else { u64::MAX >> (u64::BITS - 8 * size) }
+    }
+    const MASKS: [u64; 9] =
+        [mask(0), mask(1), mask(2), mask(3), mask(4), mask(5), mask(6), mask(7), mask(8)];
+    let Some(mask) = MASKS.get(usize::from(size)) else { return Cell::ABSENT };
+    let word = bytes.first_chunk().copied().unwrap_or_else(|| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        word
+    });
+    Cell::int((u64::from_le_bytes(word) & mask).cast_signed())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cell() -> impl Strategy<Value = Cell> {
+        prop_oneof![
+            3 => (any::<i64>(), 0..64_u32).prop_map(|(value, shift)| Cell::int(value >> shift)),
+            1 => any::<f64>().prop_map(Cell::real),
+            1 => Just(Cell::ABSENT),
+            1 => Just(Cell::int(0)),
+        ]
+    }
+
+    proptest! {
+        /// Whatever was there before: what is put in comes out, at once or cell by cell.
+        #[test]
+        fn cells_come_back(rows in prop::collection::vec(
+            (prop::collection::vec(cell(), 0..40), prop::collection::vec(cell(), 0..9)), 1..6,
+        )) {
+            let mut packed = PackedCells::default();
+            for (cells, more) in rows {
+                packed.set(&cells, &more);
+                let all = [cells.clone(), more].concat();
+                let mut read = vec![Cell::int(7); all.len()];
+                packed.read(all.len(), &mut read);
+                prop_assert_eq!(&read, &all);
+                read.truncate(cells.len());
+                packed.read(all.len(), &mut read);
+                prop_assert_eq!(&read, &cells, "some of the cells");
+                for (place, cell) in all.iter().enumerate() {
+                    prop_assert_eq!(packed.get(all.len(), place), *cell);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn where_none_were_packed_all_are_absent() {
+        let mut read = [Cell::int(7); 3];
+        PackedCells::default().read(3, &mut read);
+        assert_eq!(read, [Cell::ABSENT; 3]);
+        assert_eq!(PackedCells::default().get(3, 2), Cell::ABSENT);
+    }
+
+    /// Small values take little, a value that grows by a byte no other memory, and what large values
+    /// took is given back.
+    #[test]
+    fn memory_follows_the_values() {
+        let row = |value: i64| [Cell::int(value); 16];
+        let mut packed = PackedCells::new(&row(255), &[]);
+        assert_eq!(packed.heap_bytes(), 32);
+        let place = packed.0.as_ptr();
+        let mut grown = row(255);
+        grown[3] = Cell::int(256);
+        packed.set(&grown, &[]);
+        assert_eq!((packed.heap_bytes(), packed.0.as_ptr()), (32, place));
+        packed.set(&row(i64::MAX), &[]);
+        assert_eq!(packed.heap_bytes(), 144);
+        packed.set(&row(0), &[]);
+        assert_eq!(packed.heap_bytes(), 16);
+    }
+}
