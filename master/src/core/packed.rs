@@ -33,24 +33,13 @@ impl PackedCells {
 
     /// Replaces the cells by these, one list after the other.
     pub(crate) fn set(&mut self, cells: &[Cell], more: &[Cell]) {
-        let both = || cells.iter().chain(more).copied().map(bits);
-        let sizes = (cells.len() + more.len()).div_ceil(2);
-        let length = sizes + both().map(|bits| step(size(bits))).sum::<usize>();
-        if length > self.0.len() || length + MUCH <= self.0.len() {
-            self.0 = vec![0; length.next_multiple_of(GRAIN)].into_boxed_slice();
+        let used = write(&mut self.0, cells, more);
+        if used.is_some_and(|used| used + MUCH > self.0.len()) {
+            return;
         }
-        let (sizes, mut rest) = self.0.split_at_mut(sizes);
-        sizes.fill(0);
-        for (index, bits) in both().enumerate() {
-            let size = size(bits);
-            sizes[index / 2] |= size << (index % 2 * 4);
-            let bytes = bits.to_le_bytes();
-            match rest.first_chunk_mut() {
-                Some(place) => *place = bytes,
-                None => rest.copy_from_slice(&bytes[..rest.len()]),
-            }
-            rest = &mut rest[step(size)..];
-        }
+        let length = length(cells, more);
+        self.0 = vec![0; length.next_multiple_of(GRAIN)].into_boxed_slice();
+        write(&mut self.0, cells, more);
     }
 
     /// Reads the first cells of so many; all are absent where none were ever packed.
@@ -81,6 +70,49 @@ impl PackedCells {
     }
 }
 
+/// Bytes that cells take.
+fn length(cells: &[Cell], more: &[Cell]) -> usize {
+    let values = cells.iter().chain(more).map(|cell| step(size(bits(*cell))));
+    (cells.len() + more.len()).div_ceil(2) + values.sum::<usize>()
+}
+
+/// Writes cells over what was there before; the bytes used, or nothing when there are too few.
+fn write(bytes: &mut [u8], cells: &[Cell], more: &[Cell]) -> Option<usize> {
+    let room = bytes.len();
+    let (sizes, values) = bytes.split_at_mut_checked((cells.len() + more.len()).div_ceil(2))?;
+    sizes.fill(0);
+    let mut writer = Writer { sizes, values, index: 0 };
+    cells.iter().try_for_each(|cell| writer.put(*cell))?;
+    more.iter().try_for_each(|cell| writer.put(*cell))?;
+    Some(room - writer.values.len())
+}
+
+/// What is left of the bytes that cells are written to.
+struct Writer<'a> {
+    sizes: &'a mut [u8],
+    values: &'a mut [u8],
+    index: usize,
+}
+
+impl Writer<'_> {
+    #[inline]
+    fn put(&mut self, cell: Cell) -> Option<()> {
+        let bits = bits(cell);
+        let size = size(bits);
+        self.sizes[self.index / 2] |= size << (self.index % 2 * 4);
+        self.index += 1;
+        let bytes = bits.to_le_bytes();
+        let values = std::mem::take(&mut self.values);
+        match values.first_chunk_mut() {
+            // What is too much is written over by the next value.
+            Some(place) => *place = bytes,
+            None => values.get_mut(..step(size))?.copy_from_slice(&bytes[..step(size)]),
+        }
+        self.values = &mut values[step(size)..];
+        Some(())
+    }
+}
+
 /// The bits of a cell, those for no value included.
 fn bits(cell: Cell) -> u64 {
     cell.as_int().unwrap_or(i64::MIN).cast_unsigned()
@@ -89,11 +121,8 @@ fn bits(cell: Cell) -> u64 {
 #[inline]
 fn size(bits: u64) -> u8 {
     let bytes = (u64::BITS - bits.leading_zeros()).div_ceil(8) as u8;
-    if bits == bits_of_absent() { ABSENT } else { bytes }
-}
-
-fn bits_of_absent() -> u64 {
-    bits(Cell::ABSENT)
+    // No value is the one bit that no integer uses.
+    if bits == i64::MIN.cast_unsigned() { ABSENT } else { bytes }
 }
 
 /// Bytes that a value of this size takes.
