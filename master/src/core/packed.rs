@@ -19,6 +19,10 @@ const GRAIN: usize = 16;
 /// Bytes to spare from which on a smaller piece of memory is taken.
 const MUCH: usize = 2 * GRAIN;
 
+/// Room for a value that is not there: an entity's first row has no increases, and all rows that
+/// moved at the second would leave holes where they were.
+const ROOM_FOR_ABSENT: usize = 3;
+
 /// See the module's header.
 #[derive(Debug, Default)]
 pub(crate) struct PackedCells(Box<[u8]>);
@@ -37,9 +41,11 @@ impl PackedCells {
         if used.is_some_and(|used| used + MUCH > self.0.len()) {
             return;
         }
-        let length = length(cells, more);
-        self.0 = vec![0; length.next_multiple_of(GRAIN)].into_boxed_slice();
-        write(&mut self.0, cells, more);
+        let wanted = room(cells, more).next_multiple_of(GRAIN);
+        if used.is_none() || wanted + MUCH <= self.0.len() {
+            self.0 = vec![0; wanted].into_boxed_slice();
+            write(&mut self.0, cells, more);
+        }
     }
 
     /// Reads the first cells of so many; all are absent where none were ever packed.
@@ -70,9 +76,12 @@ impl PackedCells {
     }
 }
 
-/// Bytes that cells take.
-fn length(cells: &[Cell], more: &[Cell]) -> usize {
-    let values = cells.iter().chain(more).map(|cell| step(size(bits(*cell))));
+/// Bytes that cells take, and may take soon.
+fn room(cells: &[Cell], more: &[Cell]) -> usize {
+    let values = cells.iter().chain(more).map(|cell| match size(bits(*cell)) {
+        ABSENT => ROOM_FOR_ABSENT,
+        size => usize::from(size),
+    });
     (cells.len() + more.len()).div_ceil(2) + values.sum::<usize>()
 }
 
@@ -210,5 +219,17 @@ mod tests {
         assert_eq!(packed.heap_bytes(), 144);
         packed.set(&row(0), &[]);
         assert_eq!(packed.heap_bytes(), 16);
+    }
+
+    /// The second row of an entity, which has increases, lies where the first one did.
+    #[test]
+    fn there_is_room_for_increases_that_come_later() {
+        let cells = [Cell::int(1 << 24); 8];
+        let mut packed = PackedCells::new(&cells, &[Cell::ABSENT; 8]);
+        let place = packed.0.as_ptr();
+        packed.set(&cells, &[Cell::int(1 << 20); 8]);
+        assert_eq!((packed.heap_bytes(), packed.0.as_ptr()), (64, place));
+        packed.set(&cells, &[Cell::ABSENT; 8]);
+        assert_eq!(packed.0.as_ptr(), place, "nor does it move for values that are absent once");
     }
 }
