@@ -6,3 +6,4 @@ pub mod delivered;
 pub mod entities;
 pub mod inventory;
 pub mod model;
+pub(crate) mod packed;

@@ -19,8 +19,11 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use crate::tag;
 
 /// Labels sorted by name, each name once. A clone is the same memory.
+///
+/// The text lies a step away, so that this is one pointer: there are far more who have labels than
+/// there are different ones.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Labels(Arc<str>);
+pub struct Labels(Option<Arc<Box<str>>>);
 
 impl Labels {
     /// The value of a label.
@@ -31,9 +34,13 @@ impl Labels {
 
     /// The pairs in the order of their names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        let mut rest = Rest(&self.0);
+        let mut rest = Rest(self.text());
         let count = if rest.0.is_empty() { 0 } else { rest.number() };
         (0..count).map(move |_| rest.pair())
+    }
+
+    fn text(&self) -> &str {
+        self.0.as_ref().map_or("", |text| text)
     }
 
     /// Number of labels.
@@ -44,8 +51,8 @@ impl Labels {
 
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     /// The labels as one string, `key:value` joined by `separator`: the ancestor's label `labels`.
@@ -59,19 +66,16 @@ impl Labels {
     /// clones share it.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        // An `Arc` counts who shares it in two numbers before the text.
+        let Some(text) = &self.0 else { return 0 };
+        // An `Arc` counts who shares it in two numbers before what it holds.
         let counts = 2 * size_of::<usize>();
-        if self.is_empty() {
-            0
-        } else {
-            (counts + self.0.len()).next_multiple_of(size_of::<usize>())
-        }
+        counts + size_of::<Box<str>>() + text.len().next_multiple_of(size_of::<usize>())
     }
 
     /// How many clones share the memory, this one included.
     #[must_use]
     pub fn shared_by(&self) -> usize {
-        Arc::strong_count(&self.0)
+        self.0.as_ref().map_or(1, Arc::strong_count)
     }
 }
 
@@ -92,7 +96,7 @@ impl<N: Into<CompactString>, V: Into<CompactString>> FromIterator<(N, V)> for La
             put_name(&mut text, name);
             put_text(&mut text, value);
         }
-        Self(text.into())
+        Self(Some(Arc::new(text.into_boxed_str())))
     }
 }
 
@@ -197,11 +201,13 @@ mod tests {
         assert_eq!(Labels::default(), Labels::from_iter(Vec::<(String, String)>::new()));
     }
 
-    /// The price of a container's label is its text, two counters, and three bytes.
+    /// The price of a container's label is its text and three bytes, and once for all who have it
+    /// two counters and where the text lies.
     #[test]
     fn a_known_name_takes_one_byte() {
         let labels = Labels::from_iter([(tag::CONTAINER_BASE_IMAGE, "busybox:1.36.1")]);
-        assert_eq!(labels.heap_bytes(), 16 + (3 + 14_usize).next_multiple_of(8));
+        assert_eq!(labels.heap_bytes(), 32 + (3 + 14_usize).next_multiple_of(8));
         assert_eq!(labels.clone().shared_by(), 2);
+        assert_eq!(size_of_val(&labels), size_of::<usize>());
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct ChunkWriter {
     values: Vec<i64>,
     columns: usize,
     column: Vec<i64>,
+    /// Measured cells of the slot's row before.
+    cells_before: Vec<Cell>,
     encoded: Vec<u8>,
     out: Vec<u8>,
     layouts: Vec<Arc<Layout>>,
@@ -90,10 +92,11 @@ impl ChunkWriter {
         self.slots.push(index);
         let from = self.values.len();
         if let Some(slot) = slot {
+            slot.read_cells(&mut self.cells_before);
             self.put_times(row, slot);
             self.put_cells(row, slot, before);
         }
-        self.put_increases(row, slot, before);
+        self.put_increases(row, before);
         self.columns = self.values.len() - from;
     }
 
@@ -118,9 +121,9 @@ impl ChunkWriter {
 
     fn put_cells(&mut self, row: &Row<'_>, slot: &Slot, before: Before) {
         if before != Before::SameFields {
-            return self.values.extend(slot.cells().iter().copied().map(raw));
+            return self.values.extend(self.cells_before.iter().copied().map(raw));
         }
-        let pairs = slot.cells().iter().zip(row.cells);
+        let pairs = self.cells_before.iter().zip(row.cells);
         let changes =
             pairs.zip(slot.value_types()).map(|((before, now), value_type)| match value_type {
                 ValueType::Int64 => raw(*now).wrapping_sub(raw(*before)),
@@ -129,8 +132,9 @@ impl ChunkWriter {
         self.values.extend(changes);
     }
 
-    fn put_increases(&mut self, row: &Row<'_>, slot: Option<&Slot>, before: Before) {
-        let cells_before = slot.filter(|_| before == Before::SameFields).map(Slot::cells);
+    fn put_increases(&mut self, row: &Row<'_>, before: Before) {
+        let same_fields = before == Before::SameFields;
+        let cells_before = same_fields.then_some(self.cells_before.as_slice());
         for (counter, increase) in row.layout.counters().iter().zip(row.increases) {
             let expected = difference(row.layout, *counter, cells_before, row.cells);
             self.values.push(raw(*increase).wrapping_sub(raw(expected)));

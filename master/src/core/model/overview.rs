@@ -131,11 +131,12 @@ impl ClusterModel {
 impl NewestRow {
     fn of(slot: &Slot) -> Self {
         let fields = 0..slot.layout.fields().len();
+        let row = slot.row();
         Self {
             entity: Arc::clone(&slot.entity),
             layout: Arc::clone(&slot.layout),
             time_ms: slot.time_ms,
-            cells: fields.map(|field| slot.value(field)).collect(),
+            cells: fields.map(|field| row.value(field)).collect(),
         }
     }
 }

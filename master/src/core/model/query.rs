@@ -194,8 +194,9 @@ impl ClusterModel {
         }
         let mut names = BTreeSet::new();
         for slot in places.iter().filter_map(|place| self.slot(*place)) {
+            let row = slot.row();
             for (index, field) in slot.layout.fields().iter().enumerate() {
-                if !slot.value(index).is_absent() {
+                if !row.value(index).is_absent() {
                     names.insert(field.metric.name().to_owned());
                 }
             }

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use heapster_shared::{
     entity::Entity,
-    row::{Cell, Row, Span},
-    schema::{Layout, ValueType},
+    row::{Cell, Row, Span, derive, rate},
+    schema::{Derivation, Layout, ValueType},
 };
 
-use super::{
-    code::{RowState, value},
-    subject::heap_bytes,
-};
+use super::{code::RowState, subject::heap_bytes};
+use crate::core::packed::PackedCells;
 
 /// See the module's header.
 #[derive(Debug)]
@@ -19,8 +17,8 @@ pub(super) struct Slot {
     pub(super) entity: Arc<Entity>,
     pub(super) layout: Arc<Layout>,
     pub(super) time_ms: i64,
-    /// Measured cells, then increases: one allocation.
-    values: Box<[Cell]>,
+    /// Measured cells, then increases.
+    values: PackedCells,
     /// Number of the chunk that has the row.
     pub(super) last_chunk: u64,
     pub(super) tick_ms: i64,
@@ -60,29 +58,27 @@ impl Slot {
         self.last_chunk = chunk;
         let same_entity = Arc::ptr_eq(&self.entity, &row.head.entity);
         let same_layout = Arc::ptr_eq(&self.layout, layout);
-        if same_layout {
-            let (cells, increases) = self.values.split_at_mut(layout.measured().len());
-            cells.copy_from_slice(&row.cells[..cells.len()]);
-            increases.copy_from_slice(row.increases);
-        } else {
+        if !same_layout {
             self.layout = Arc::clone(layout);
-            self.values = values(row, layout);
         }
+        let values_before = self.values.heap_bytes();
+        self.values.set(&row.cells[..layout.measured().len()], row.increases);
         if !same_entity {
             self.entity = Arc::clone(&row.head.entity);
         }
-        if !same_entity || !same_layout {
+        if !same_entity || self.values.heap_bytes() != values_before {
             self.recount();
         }
     }
 
-    /// The measured cells of the row.
-    pub(super) fn cells(&self) -> &[Cell] {
-        &self.values[..self.layout.measured().len()]
+    /// Reads the measured cells of the row into a list that was used before.
+    pub(super) fn read_cells(&self, cells: &mut Vec<Cell>) {
+        cells.resize(self.layout.measured().len(), Cell::ABSENT);
+        self.values.read(self.value_count(), cells);
     }
 
-    fn increases(&self) -> &[Cell] {
-        &self.values[self.layout.measured().len()..]
+    fn value_count(&self) -> usize {
+        self.layout.measured().len() + self.layout.counters().len()
     }
 
     /// The types of the measured cells.
@@ -90,25 +86,46 @@ impl Slot {
         self.layout.measured().iter().map(|field| field.metric.value_type())
     }
 
-    /// The value of any field of the row's layout.
+    /// The value of any field of the row's layout. Whoever needs many asks for [`Slot::row`].
     pub(super) fn value(&self, field: usize) -> Cell {
-        let span = Span {
+        let measured = self.layout.measured().len();
+        if field < measured {
+            return self.values.get(self.value_count(), field);
+        }
+        let derived = self.layout.derived().iter().find(|derived| derived.field == field);
+        let Some(derived) = derived else { return Cell::ABSENT };
+        match derived.from {
+            Derivation::Uptime => derive(&self.layout, derived, self.span(), &[]),
+            Derivation::Rate { counter } => {
+                let place = self.layout.counters().binary_search(&counter);
+                let increase = place.map_or(Cell::ABSENT, |place| {
+                    self.values.get(self.value_count(), measured + place)
+                });
+                rate(&self.layout.fields()[field].metric, increase, self.interval_ms)
+            }
+        }
+    }
+
+    fn span(&self) -> Span {
+        Span {
             start_time_ms: self.entity.start_time_ms,
             time_ms: self.time_ms,
             interval_ms: self.interval_ms,
-        };
-        value(&self.layout, span, field, self.cells(), self.increases())
+        }
     }
 
     /// The row, for whoever goes on to the rows before.
     pub(super) fn row(&self) -> RowState {
+        let mut cells = vec![Cell::ABSENT; self.value_count()];
+        self.values.read(cells.len(), &mut cells);
+        let increases = cells.split_off(self.layout.measured().len());
         RowState {
             layout: Arc::clone(&self.layout),
             time_ms: self.time_ms,
             interval_ms: self.interval_ms,
             start_time_ms: self.entity.start_time_ms,
-            cells: self.cells().to_vec(),
-            increases: self.increases().to_vec(),
+            cells,
+            increases,
         }
     }
 
@@ -118,13 +135,13 @@ impl Slot {
     }
 
     fn recount(&mut self) {
-        let bytes = size_of_val(&*self.values) + entity_bytes(&self.entity);
+        let bytes = self.values.heap_bytes() + entity_bytes(&self.entity);
         self.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 }
 
-fn values(row: &Row<'_>, layout: &Layout) -> Box<[Cell]> {
-    [&row.cells[..layout.measured().len()], row.increases].concat().into_boxed_slice()
+fn values(row: &Row<'_>, layout: &Layout) -> PackedCells {
+    PackedCells::new(&row.cells[..layout.measured().len()], row.increases)
 }
 
 /// Memory of an entity, its parents not counted: they have rows of their own. Labels that others

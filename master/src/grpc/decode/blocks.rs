@@ -47,6 +47,8 @@ pub(super) struct Refused {
 pub(super) struct Scratch {
     cells: Vec<Cell>,
     increases: Vec<Cell>,
+    /// The integers of the row before.
+    kept: Vec<Cell>,
     /// Entities that had rows of another layout before, with the home that they left.
     pub(super) moved: Vec<(u32, Home)>,
 }
@@ -221,7 +223,8 @@ impl LayoutState {
         columns: &mut [ColumnReader<'_>],
         scratch: &mut Scratch,
     ) -> bool {
-        let mut kept = self.kept.row(place).iter_mut();
+        self.kept.load(place, &mut scratch.kept);
+        let mut kept = scratch.kept.iter_mut();
         let mut in_range = true;
         for ((plan, column), cell) in self.fields.iter().zip(columns).zip(&mut scratch.cells) {
             let counter = match plan.kind {
@@ -247,6 +250,7 @@ impl LayoutState {
                 scratch.increases[usize::from(counter)] = increase;
             }
         }
+        self.kept.store(place, &scratch.kept);
         in_range
     }
 }

@@ -1,21 +1,19 @@
 //! The integers of the newest row of each entity, which later rows may be differences to.
 //!
-//! This is most of what a segment costs in memory, so that it grows by pages and holds nothing but
-//! the values: where the row of an entity is, its [`Member`] knows.
+//! This is most of what a segment costs in memory, so that it holds nothing but the values, packed:
+//! where the row of an entity is, its [`Member`] knows.
 
 use heapster_shared::{Map, Set, row::Cell};
 
 use super::members::{Home, Member};
-
-/// Rows of a page. The first page starts smaller: some layouts have one row only.
-const PAGE_ROWS: usize = 64;
+use crate::core::packed::PackedCells;
 
 /// The newest rows of one layout.
 #[derive(Debug)]
 pub(super) struct KeptRows {
     layout: u32,
     width: usize,
-    pages: Vec<Vec<Cell>>,
+    rows: Vec<PackedCells>,
     free: Vec<u32>,
     /// Places of entities whose newest row is of another layout.
     away: Map<u32, u32>,
@@ -24,13 +22,12 @@ pub(super) struct KeptRows {
 impl KeptRows {
     /// No rows; they have this many integers.
     pub(super) fn new(layout: u32, width: usize) -> Self {
-        Self { layout, width, pages: Vec::new(), free: Vec::new(), away: Map::default() }
+        Self { layout, width, rows: Vec::new(), free: Vec::new(), away: Map::default() }
     }
 
-    /// Cells that there is room for.
-    pub(super) fn cells(&self) -> usize {
-        let full = self.pages.len().saturating_sub(1) * PAGE_ROWS * self.width;
-        full + self.pages.last().map_or(0, Vec::len)
+    /// Cells that there are places for.
+    pub(super) const fn cells(&self) -> usize {
+        self.rows.len() * self.width
     }
 
     /// The place of an entity's row, if it has one.
@@ -42,38 +39,37 @@ impl KeptRows {
         self.away.get(&id).copied()
     }
 
-    /// The row at a place.
+    /// Reads the row at a place into a list that was used before.
     #[inline]
-    pub(super) fn row(&mut self, place: u32) -> &mut [Cell] {
-        if self.width == 0 {
-            return &mut [];
+    pub(super) fn load(&self, place: u32, cells: &mut Vec<Cell>) {
+        cells.resize(self.width, Cell::ABSENT);
+        if let Some(row) = self.rows.get(place as usize) {
+            row.read(self.width, cells);
         }
-        let place = place as usize;
-        let start = place % PAGE_ROWS * self.width;
-        &mut self.pages[place / PAGE_ROWS][start..start + self.width]
     }
 
-    /// A place for the first row of an entity.
+    /// Replaces the row at a place.
+    #[inline]
+    pub(super) fn store(&mut self, place: u32, cells: &[Cell]) {
+        if let Some(row) = self.rows.get_mut(place as usize) {
+            row.set(cells, &[]);
+        }
+    }
+
+    /// A place for the first row of an entity, where all is absent.
     pub(super) fn add(&mut self) -> u32 {
         if self.width == 0 {
             return 0;
         }
         if let Some(place) = self.free.pop() {
-            self.row(place).fill(Cell::ABSENT);
             return place;
         }
-        let page_cells = PAGE_ROWS * self.width;
-        if self.pages.last().is_none_or(|page| page.len() >= page_cells) {
-            self.pages.push(Vec::new());
+        let place = self.rows.len();
+        if place == self.rows.capacity() {
+            // Some layouts have one row only, others those of all containers.
+            self.rows.reserve_exact((place / 8).max(1));
         }
-        let (last, width) = (self.pages.len() - 1, self.width);
-        let page = &mut self.pages[last];
-        if page.len() == page.capacity() {
-            let more = if last == 0 { page.len().max(width) } else { page_cells };
-            page.reserve_exact(more);
-        }
-        let place = last * PAGE_ROWS + page.len() / width;
-        page.resize(page.len() + width, Cell::ABSENT);
+        self.rows.push(PackedCells::default());
         u32::try_from(place).unwrap_or(u32::MAX)
     }
 
@@ -91,7 +87,8 @@ impl KeptRows {
 
     /// Gives a place up.
     pub(super) fn free(&mut self, place: u32) {
-        if self.width > 0 {
+        if let Some(row) = self.rows.get_mut(place as usize) {
+            *row = PackedCells::default();
             self.free.push(place);
         }
     }
@@ -118,15 +115,20 @@ impl KeptRows {
 mod tests {
     use super::*;
 
-    /// A thousand layouts with a row each must not take a thousand pages.
+    fn row(kept: &KeptRows, place: u32) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        kept.load(place, &mut cells);
+        cells
+    }
+
+    /// A thousand layouts with a row each must not take the places of many rows.
     #[test]
     fn few_rows_take_little_and_many_little_more() {
         let mut kept = KeptRows::new(1, 10);
         kept.add();
-        let capacity = |kept: &KeptRows| kept.pages.iter().map(Vec::capacity).sum::<usize>();
-        assert_eq!(capacity(&kept), 10);
+        assert_eq!((kept.rows.capacity(), kept.cells()), (1, 10));
         (1..1000).for_each(|place| assert_eq!(kept.add(), place));
-        assert!(capacity(&kept) <= 1024 * 10, "{}", capacity(&kept));
+        assert!(kept.rows.capacity() <= 1125, "{}", kept.rows.capacity());
         assert_eq!(kept.cells(), 1000 * 10);
     }
 
@@ -135,12 +137,23 @@ mod tests {
         let mut kept = KeptRows::new(1, 2);
         for place in 0..200 {
             assert_eq!(kept.add(), place);
-            kept.row(place).fill(Cell::int(place.into()));
+            kept.store(place, &[Cell::int(place.into()); 2]);
         }
-        assert_eq!(kept.row(77), [Cell::int(77), Cell::int(77)]);
+        assert_eq!(row(&kept, 77), [Cell::int(77); 2]);
         kept.free(77);
         assert_eq!(kept.add(), 77);
-        assert_eq!(kept.row(77), [Cell::ABSENT, Cell::ABSENT], "nothing is left of the one before");
-        assert_eq!(kept.row(78), [Cell::int(78), Cell::int(78)]);
+        assert_eq!(row(&kept, 77), [Cell::ABSENT; 2], "nothing is left of the one before");
+        assert_eq!(row(&kept, 78), [Cell::int(78); 2]);
+        assert_eq!(kept.cells(), 400);
+    }
+
+    /// Rows of doubles only keep nothing, and need no place.
+    #[test]
+    fn rows_without_integers_take_nothing() {
+        let mut kept = KeptRows::new(1, 0);
+        assert_eq!((kept.add(), kept.add()), (0, 0));
+        kept.store(0, &[]);
+        kept.free(0);
+        assert_eq!((row(&kept, 0), kept.cells()), (vec![], 0));
     }
 }

@@ -90,6 +90,10 @@ impl Members {
             return;
         }
         if index >= self.near.len() {
+            if index >= self.near.capacity() {
+                let more = index + 1 - self.near.len();
+                self.near.reserve_exact(more.max(self.near.len() / 8));
+            }
             self.near.resize_with(index + 1, || None);
         }
         self.near[index] = Some(member);
