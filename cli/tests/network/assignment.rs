@@ -194,7 +194,7 @@ async fn a_buddy_that_falls_silent_is_taken_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_was_started_again_moves_nothing() {
     let mut story = Story::start(20).await;
-    let pollers = [story.poller("p-1"), story.poller("p-2")];
+    let _pollers = [story.poller("p-1"), story.poller("p-2")];
     let from_ms = story.shared_by(&["p-1", "p-2"]).await + story.resolution_ms;
     cut_off(&mut story.master.process);
     story.master.start_again();

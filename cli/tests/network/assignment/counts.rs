@@ -91,13 +91,14 @@ impl Counts {
         tick(from_ms)..=tick(until_ms) + self.resolution_ms
     }
 
-    /// The sums that there are, are those of all hosts, and most ticks have one.
+    /// The sums that there are, are those of all hosts, and most ticks have one. A tick that lacks less
+    /// than a tenth of the hosts has a sum, as documented; a buddy here has a third.
     pub(crate) fn assert_no_dip(&self) {
         let (least, most) = self
             .sums
             .values()
             .fold((f64::MAX, 0.0_f64), |(least, most), sum| (least.min(*sum), most.max(*sum)));
-        assert!(least > most * 0.95, "{:?}", self.sums);
+        assert!(least > most * 0.88, "{:?}", self.sums);
         let ticks = self.hosts.values().next().map_or(0, |of_host| of_host.asked.len());
         assert!(self.sums.len() * 2 > ticks, "{:?}", self.sums);
     }
