@@ -17,6 +17,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 use heapster_shared::units::parse_duration;
 use report::Report;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::examples;
 
@@ -103,13 +104,24 @@ fn positive(text: &str) -> Result<Duration, String> {
 pub(crate) fn run(args: &ConformanceArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (report, output) = match &args.side {
-        Side::Buddy(args) => (runtime.block_on(buddy::run(args))?, args.common.output),
-        Side::Master(args) => (runtime.block_on(master::run(args))?, args.common.output),
+        Side::Buddy(args) => (runtime.block_on(stoppable(buddy::run(args)))?, args.common.output),
+        Side::Master(args) => (runtime.block_on(stoppable(master::run(args)))?, args.common.output),
     };
     print(&report, output)?;
     match report.failures() {
         0 => Ok(()),
         failed => bail!("{failed} of {} checks failed", report.len()),
+    }
+}
+
+/// Ends early when it is asked to, and takes the command that it started along.
+async fn stoppable(trying: impl Future<Output = anyhow::Result<Report>>) -> anyhow::Result<Report> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        report = trying => report,
+        _ = interrupt.recv() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("asked to end"),
     }
 }
 

@@ -178,7 +178,7 @@ impl Buddy {
         loop {
             while let Some(frame) = queue.first() {
                 let enough = whole > 0 && (left >= size(frame) || left >= whole);
-                if !enough && !(self.has("credit") && whole > 0) {
+                if !(enough || self.has("credit") && whole > 0) {
                     break;
                 }
                 left -= size(frame);

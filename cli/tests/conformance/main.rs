@@ -6,7 +6,10 @@
 mod fake_buddy;
 mod fake_master;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use fake_master::{FakeMaster, Fault};
 use heapster_testkit::process::Process;
@@ -143,6 +146,27 @@ fn a_command_that_ends_early_is_told() {
     verdicts.assert_failed("handshake", "exit status: 3");
     verdicts.assert_failed("handshake", "no such cluster");
     assert_eq!(verdicts.check("hosts").0, "not_reached");
+}
+
+/// The command must not be left behind when the check is called off.
+#[test]
+fn a_check_that_is_called_off_takes_its_command_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("id");
+    let command = format!("sh -c 'echo $$ > {}; exec sleep 600'", file.display());
+    let arguments = ["conformance", "buddy", "--command", &command];
+    let mut process = Process::start(Path::new(HEAPSTER), arguments).unwrap();
+    let deadline = Instant::now() + SOON;
+    let id = loop {
+        match std::fs::read_to_string(&file) {
+            Ok(id) if id.ends_with('\n') => break id.trim().to_owned(),
+            _ => assert!(Instant::now() < deadline, "{}", process.output()),
+        }
+        std::thread::yield_now();
+    };
+    assert!(!process.terminate(SOON).unwrap().success());
+    assert!(process.output().contains("asked to end"), "{}", process.output());
+    assert!(!Path::new(&format!("/proc/{id}")).exists(), "the command still runs");
 }
 
 async fn fake_master(fault: Fault) -> Verdicts {

@@ -46,7 +46,7 @@ pub(super) struct Event {
 
 pub(super) enum What {
     ControlOpened(Answers<ToBuddy>),
-    Control(FromBuddy),
+    Control(Box<FromBuddy>),
     IngestOpened(Answers<Receipt>),
     Frame(Bytes),
     /// The buddy ended its half, or the stream broke.
@@ -147,7 +147,7 @@ impl StreamingService<FromBuddy> for Control {
     type Future = BoxFuture<Answer<ToBuddy>, Status>;
 
     fn call(&mut self, request: Request<Streaming<FromBuddy>>) -> Self::Future {
-        self.0.take(request, What::ControlOpened, What::Control)
+        self.0.take(request, What::ControlOpened, |message| What::Control(Box::new(message)))
     }
 }
 

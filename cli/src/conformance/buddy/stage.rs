@@ -7,7 +7,7 @@ use std::{
 };
 
 use heapster_proto::v1::{
-    AssignmentReply, FromBuddy, Hello, Refusal, ToBuddy, Welcome, delivery::Outcome,
+    AssignmentReply, FromBuddy, Hello, Refusal, Role, ToBuddy, Welcome, delivery::Outcome,
     from_buddy::Kind, open::Purpose, to_buddy,
 };
 use tokio::{sync::mpsc, time::timeout};
@@ -164,6 +164,7 @@ impl Stage {
     fn pulse(&mut self) {
         let now = Instant::now();
         self.ingests.values_mut().for_each(|ingest| ingest.pulse(now));
+        self.count_streams(now);
         let greeted = self.hellos.last().map(|(at, _)| now.duration_since(*at));
         if self.refused && greeted.is_some_and(|since| since > REFUSED_STAYS) {
             self.control = None;
@@ -211,7 +212,7 @@ impl Stage {
             What::ControlOpened(answers) => {
                 self.control = Some(Control { stream, answers, greeted: false });
             }
-            What::Control(message) => self.control_message(stream, message),
+            What::Control(message) => self.control_message(stream, *message),
             What::IngestOpened(answers) if self.refused => {
                 drop(answers);
                 self.report.fail(REFUSAL, "the buddy opened Ingest after the Refusal");
@@ -219,7 +220,7 @@ impl Stage {
             What::IngestOpened(answers) => {
                 let ingest = Ingest::new(answers, &self.wanted, Instant::now());
                 self.ingests.insert(stream, ingest);
-                self.count_streams();
+                self.may_ingest();
             }
             What::Frame(bytes) => {
                 let Some(ingest) = self.ingests.get_mut(&stream) else { return };
@@ -236,9 +237,18 @@ impl Stage {
         }
     }
 
-    fn count_streams(&mut self) {
-        // A stream that is not opened yet may be of either purpose.
-        if self.ingests.len() > 2 {
+    fn may_ingest(&mut self) {
+        let hello = self.hellos.last();
+        let roles = hello.map(|(_, hello)| hello::roles(hello)).unwrap_or_default();
+        if roles == [Role::Discovers] {
+            self.report.fail(OPEN, "a buddy with the role DISCOVERS alone opened Ingest");
+        }
+    }
+
+    /// The end of a stream may be told after the beginning of the next, so both may be there a moment.
+    fn count_streams(&mut self, now: Instant) {
+        let lasting = |ingest: &&Ingest| now.duration_since(ingest.opened) > Duration::from_secs(1);
+        if self.ingests.values().filter(lasting).count() > 2 {
             self.report.fail(OPEN, "more than Limits.max_streams (2) Ingest streams are open");
         }
     }
