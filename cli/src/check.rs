@@ -79,7 +79,9 @@ pub(crate) fn run(check: &CheckArgs) -> anyhow::Result<()> {
             command.uplink.config().map_err(anyhow::Error::msg)?;
             polling(&command.polling)?
         }
-        Run::Check(_) | Run::Completions { .. } => bail!("{file} is for no command that runs"),
+        Run::Check(_) | Run::Conformance(_) | Run::Completions { .. } => {
+            bail!("{file} is for no command that runs")
+        }
     };
     let mut out = std::io::stdout().lock();
     for plugin in plugins {

@@ -43,6 +43,23 @@ Examples:
   heapster check heapster.toml
   heapster check heapster.toml --as buddy";
 
+pub(crate) const CONFORMANCE: &str = "\
+Examples:
+  heapster conformance buddy --command './my-buddy {address} {cluster}'
+  heapster conformance master --endpoint http://HOST:8085";
+
+pub(crate) const CONFORMANCE_BUDDY: &str = "\
+Examples:
+  A buddy that takes HOST:PORT
+    heapster conformance buddy --command './my-buddy {address} {cluster}'
+  Heapster's own
+    heapster conformance buddy \\
+      --command 'heapster buddy --insecure --master {master} --cluster {cluster}'";
+
+pub(crate) const CONFORMANCE_MASTER: &str = "\
+Examples:
+  heapster conformance master --endpoint http://HOST:8085";
+
 pub(crate) const COMPLETIONS: &str = "\
 Examples:
   heapster completions bash > /etc/bash_completion.d/heapster

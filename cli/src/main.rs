@@ -5,6 +5,7 @@
 
 mod check;
 mod completions;
+mod conformance;
 mod console;
 mod examples;
 mod standalone;
@@ -56,6 +57,11 @@ enum Run {
     /// Say what is wrong with a configuration file, without starting anything
     #[command(after_help = examples::CHECK)]
     Check(check::CheckArgs),
+    /// Say whether a buddy or a master, written by anybody, keeps to the protocol
+    ///
+    /// It plays the other side, prints what is right and what is wrong, and fails where anything is.
+    #[command(after_help = examples::CONFORMANCE)]
+    Conformance(conformance::ConformanceArgs),
     /// Print a script that completes commands and options in your shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions {
@@ -118,6 +124,7 @@ fn run(command: Run) -> anyhow::Result<()> {
             heapster_buddy::program::run(command.polling, &command.uplink)
         }
         Run::Check(check) => check::run(&check),
+        Run::Conformance(conformance) => conformance::run(&conformance),
         Run::Completions { shell } => completions::print(shell),
     }
 }

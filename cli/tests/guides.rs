@@ -22,11 +22,12 @@ const HEAPSTER: &str = env!("CARGO_BIN_EXE_heapster");
 const SOON: Duration = Duration::from_secs(30);
 
 /// Beginnings of commands that are not run here, and why.
-const SKIPPED: [(&str, &str); 8] = [
+const SKIPPED: [(&str, &str); 9] = [
     ("--sink ", "built by cli/tests/docs.rs"),
     ("--source ", "built by cli/tests/docs.rs"),
     ("--discovery ", "built by cli/tests/docs.rs"),
     ("--events ", "built by cli/tests/docs.rs"),
+    ("heapster conformance ", "needs a buddy or a master; cli/tests/conformance has both"),
     ("make ", "a task of the Makefile, which CI runs or which takes long"),
     ("grpcurl ", "a program that is not here; reflection is tested in master/tests"),
     ("kubectl ", "needs a cluster; what it applies is tested in cli/tests/manifests"),

@@ -146,7 +146,7 @@ fn mistakes_are_told_in_a_sentence() {
         (&["--sink", "influx:http://h"], "unknown sink `influx`; the known ones are influxdb, log"),
         (&["--sink", "influxdb:http://h?dbs=x"], "unknown option `dbs`"),
         (&["--source", "cadviser"], "unknown source `cadviser`"),
-        (&["--discovery", "dns:x"], "unknown discovery `dns`"),
+        (&["--discovery", "zookeeper:x"], "unknown discovery `zookeeper`"),
         (&["--resolution", "15"], "write a number with a unit"),
         (&["--config", "/nowhere.toml"], "cannot read /nowhere.toml"),
     ];
