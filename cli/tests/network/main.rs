@@ -12,5 +12,6 @@ mod hosts_file;
 mod influxdb;
 mod master_away;
 mod mistakes;
+mod python;
 mod support;
 mod values;
