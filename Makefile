@@ -1,7 +1,7 @@
 # Heapster's tasks; `make` lists them. CI runs `make ci`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs demo docs install clean
+.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs demo docs proto-release install clean
 
 RUST_FILES = $(shell git ls-files --cached --others --exclude-standard '*.rs')
 
@@ -38,6 +38,9 @@ tidy: ## Check the tree's own rules (arrows, headers, links)
 
 docs: ## Write the generated parts of docs/ anew
 	HEAPSTER_UPDATE_DOCS=1 cargo test --quiet --package heapster --test docs
+
+proto-release: ## Make additions to the protocol part of what is held, after their review
+	HEAPSTER_PROTO_RELEASE=1 cargo test --quiet --package heapster-proto --test released
 
 ci: fmt-check lint doc test ## What CI runs
 

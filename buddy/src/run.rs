@@ -197,6 +197,8 @@ impl Buddy {
         let (states_in, states) = watch::channel(Arc::default());
         let (polled_in, polled) = mpsc::channel(POLLED_QUEUE);
         let hosts_known = first::hosts(listing.clone(), assignment.clone());
+        let resolution_told =
+            resolution.is_none().then(|| first::resolution(resolution_out.clone()));
         let (enricher, known) = self.enrichment.start(stop_polling.clone());
         let poller = Poller::new(
             self.config,
@@ -230,7 +232,9 @@ impl Buddy {
                 return stop_polling.cancelled().await;
             }
             tokio::select! {
-                _ = async { tokio::join!(hosts_known, first::cluster(known)) } => {}
+                _ = async {
+                    tokio::join!(hosts_known, first::cluster(known), OptionFuture::from(resolution_told))
+                } => {}
                 () = stop_polling.cancelled() => {}
             }
             poller.run(stop_polling).await;

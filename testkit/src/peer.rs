@@ -16,6 +16,7 @@ mod etcd;
 mod fake_http;
 mod influxdb;
 mod process;
+mod python;
 mod victoria_metrics;
 
 pub use dnsmasq::Dnsmasq;
@@ -24,6 +25,7 @@ pub use etcd::{Etcd, EtcdOptions, EtcdTls};
 pub use fake_http::{FakeHttp, FakeReply, FakeRequest};
 pub use influxdb::{Influxdb, InfluxdbOptions};
 pub use process::{PeerError, Process, free_ports, http_client};
+pub use python::Python;
 pub use victoria_metrics::VictoriaMetrics;
 
 /// Whether a missing program fails a test: it does where `CI` is set, so that nothing is skipped

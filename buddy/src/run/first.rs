@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use heapster_shared::host::Host;
+use heapster_shared::{host::Host, tick::Resolution};
 use tokio::{sync::watch, time::timeout};
 
 use crate::discovery::Listing;
 
 /// What discoveries may take for their first lists, before the first round goes without them.
 const FIRST_LISTS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the master may take to answer for the first time, before polling begins without it.
+const MASTER_WITHIN: Duration = Duration::from_secs(3);
 
 /// Until it is known which hosts there are: each discovery has given a list, or has had its time and
 /// there are hosts without it. The master takes the end of a round for the end of all hosts: a first
@@ -32,6 +35,13 @@ pub(super) async fn hosts(
 /// labels would be other series than those that follow.
 pub(super) async fn cluster(mut known: watch::Receiver<bool>) {
     let _ = timeout(FIRST_LISTS_WITHIN, known.wait_for(|known| *known)).await;
+}
+
+/// Until the master has told its resolution, as far as it answers soon: a round at another distance,
+/// with its hosts spread over more time, would be under way still when the rounds of all others
+/// begin, and their sums would lack these hosts.
+pub(super) async fn resolution(mut told: watch::Receiver<Resolution>) {
+    let _ = timeout(MASTER_WITHIN, told.changed()).await;
 }
 
 #[cfg(test)]
@@ -109,5 +119,23 @@ mod tests {
             }
             assert_eq!(bench.ended_after().await, long);
         }
+    }
+
+    /// The master's resolution counts from the first round on, also where it is the default; a
+    /// master that is away is not waited for.
+    #[tokio::test(start_paused = true)]
+    async fn the_master_is_waited_for_a_moment() {
+        let began = Instant::now();
+        let (master, told) = watch::channel(Resolution::DEFAULT);
+        let waiting = tokio::spawn(resolution(told.clone()));
+        tokio::time::sleep(MASTER_WITHIN / 3).await;
+        assert!(!waiting.is_finished());
+        master.send_replace(Resolution::DEFAULT);
+        waiting.await.unwrap();
+        assert_eq!(began.elapsed(), MASTER_WITHIN / 3);
+        let began = Instant::now();
+        let (_away, told) = watch::channel(Resolution::DEFAULT);
+        resolution(told).await;
+        assert_eq!(began.elapsed(), MASTER_WITHIN);
     }
 }

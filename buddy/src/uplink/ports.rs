@@ -33,11 +33,7 @@ impl UplinkPorts {
         }
         match Resolution::new(Duration::from_millis(u64::from(wanted_ms))) {
             Ok(resolution) => {
-                self.resolution.send_if_modified(|known| {
-                    let changed = *known != resolution;
-                    *known = resolution;
-                    changed
-                });
+                self.resolution.send_replace(resolution);
             }
             Err(error) => tracing::warn!(error, "the master wants a resolution that cannot be"),
         }

@@ -13,6 +13,7 @@ mod hosts_file;
 mod influxdb;
 mod master_away;
 mod mistakes;
+mod python;
 mod standby;
 mod support;
 mod values;

@@ -99,7 +99,7 @@ impl Steps<'_> {
         let mut hosts = self.stage.hosts.listed.clone();
         let rest = hosts.split_off(hosts.len() / 2);
         for (hosts, last) in [(hosts, false), (rest, true)] {
-            let assignment = Assignment { version: 1, hosts, last };
+            let assignment = Assignment { version: 1, hosts, last, own_hosts: false };
             self.stage.tell(to_buddy::Kind::Assignment(assignment));
         }
         let what = "no AssignmentReply of version 1 came";
