@@ -283,8 +283,7 @@ async fn control_tells_and_is_told() {
     .await;
 
     master.tell(to_buddy::Kind::Settings(v1::Settings { resolution_ms: 30_000 }));
-    buddy.resolution.changed().await.unwrap();
-    assert_eq!(buddy.resolution.borrow().ms(), 30_000);
+    buddy.resolution.wait_for(|resolution| resolution.ms() == 30_000).await.unwrap();
 
     let host = |id: &str| v1::Host { id: id.into(), name: id.into(), ..v1::Host::default() };
     let assign = |version, ids: &[&str], last| {
