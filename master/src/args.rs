@@ -55,7 +55,7 @@ pub struct LimitArgs {
     #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "8MiB")]
     pub credit_bytes: ByteSize,
     /// Entities in one segment of a buddy's log, and hosts of one buddy
-    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 400_000)]
+    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 1_000_000)]
     pub max_entities: u32,
     /// Labels of one entity, field or host
     #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 64)]

@@ -96,15 +96,17 @@ impl SegmentWriter {
         }
     }
 
-    /// Whether a new segment is better: this one has defined nearly as many entities or layouts as
-    /// the master takes, or most of what it has defined is gone.
+    /// Whether a new segment is better: this one has defined nearly as many layouts as the master
+    /// takes, or entities, of which a fifth is gone, or most of what it has defined is gone. What
+    /// lives would have to be defined again, so a segment that only has much of it goes on.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let most_layouts = MOST_LAYOUTS as usize / 4 * 3;
-        let defined = self.entities.last_id();
-        defined >= self.limits.entities / 4 * 3
+        let (defined, alive) = (self.entities.last_id(), self.entities.alive());
+        let is_worth_it = defined as usize / 5 * 4 >= alive;
+        defined >= self.limits.entities / 4 * 3 && is_worth_it
             || self.layouts.len() >= most_layouts
-            || defined as usize >= 2 * self.entities.alive() + FEW_ENDED
+            || defined as usize >= 2 * alive + FEW_ENDED
     }
 
     /// Whether what these rows refer to still finds room in the segment. Where it does not even

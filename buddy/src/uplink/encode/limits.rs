@@ -18,7 +18,7 @@ pub struct WriteLimits {
 /// Until a master has said what it takes.
 impl Default for WriteLimits {
     fn default() -> Self {
-        Self { frame_bytes: 256 << 10, entities: 200_000, labels: 64, label_bytes: 4 << 10 }
+        Self { frame_bytes: 256 << 10, entities: 1_000_000, labels: 64, label_bytes: 4 << 10 }
     }
 }
 

@@ -53,3 +53,31 @@ fn what_has_ended_makes_room() {
     let places = writer.size() - writer.entities.size();
     assert!(places <= size, "{places} bytes for rows of {size} at first");
 }
+
+/// A cluster that nearly reaches the limit is defined once, not again with each batch; when a part
+/// of it was replaced, and the numbers come to an end, a new segment is due.
+#[test]
+fn what_lives_is_not_defined_again_for_being_much() {
+    let limits = WriteLimits { entities: 100, ..WriteLimits::default() };
+    let mut table = EntityTable::default();
+    let node = entity(&mut table, None, "node-a");
+    let named = |table: &mut EntityTable, names: std::ops::Range<u32>| -> Vec<_> {
+        names.map(|index| entity(table, Some(&node), &format!("c{index}"))).collect()
+    };
+    let mut writer = SegmentWriter::new(limits);
+    let all = named(&mut table, 0..79);
+    for _ in 0..3 {
+        write(&mut writer, &steady(&all, &layout(), 0));
+        assert!(!writer.is_full());
+    }
+    let (kept, gone) = all.split_at(50);
+    let gone: Vec<_> = gone.iter().map(|entity| entity.id).collect();
+    let kept = kept.to_vec();
+    drop(all);
+    table.retain(|entity| !gone.contains(&entity.id));
+    let new = named(&mut table, 100..120);
+    write(&mut writer, &steady(&[kept, new].concat(), &layout(), 0));
+    // Each looks at a part.
+    let ended = (0..5).filter_map(|_| writer.end_unused()).count();
+    assert!(ended > 0 && writer.is_full());
+}
