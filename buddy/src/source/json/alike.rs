@@ -85,10 +85,10 @@ mod tests {
 
     use super::*;
 
-    fn entries<'a>(
-        scan: &mut Scan<'a>,
-        alike: Option<&mut Alike<'a>>,
-    ) -> Option<Vec<(&'a str, &'a str)>> {
+    /// Keys and values of one object.
+    type Entries<'a> = Vec<(&'a str, &'a str)>;
+
+    fn entries<'a>(scan: &mut Scan<'a>, alike: Option<&mut Alike<'a>>) -> Option<Entries<'a>> {
         let mut entries = Vec::new();
         let member = |scan: &mut Scan<'a>, key| {
             entries.push((key, scan.value()?));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     /// All objects of a list, read with one memory, and by themselves.
-    fn both(text: &str) -> [Option<Vec<Vec<(&str, &str)>>>; 2] {
+    fn both(text: &str) -> [Option<Vec<Entries<'_>>>; 2] {
         [true, false].map(|remembers| {
             let (mut scan, mut alike, mut all) = (Scan::new(text), Alike::default(), Vec::new());
             scan.list(|scan| {
