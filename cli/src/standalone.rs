@@ -35,13 +35,22 @@ async fn serve(master: MasterArgs, polling: PollingArgs) -> anyhow::Result<()> {
     let buddy = Buddy::build(polling, uplink.map_err(anyhow::Error::msg)?)?;
     greet(&page, &buddy, &master);
 
-    // The buddy goes first, so that the master can still acknowledge what it had.
+    beside_master(program, stop.clone(), buddy.run(stop)).await?
+}
+
+/// Runs the master and what sends to it, each in a task, until both have ended; the end of one is
+/// that of the other. What sends goes first, so that the master can still acknowledge what it had.
+pub(crate) async fn beside_master<T: Send + 'static>(
+    program: Program,
+    stop: CancellationToken,
+    sender: impl Future<Output = T> + Send + 'static,
+) -> anyhow::Result<T> {
     let master_stop = CancellationToken::new();
     let master = tokio::spawn(program.run(master_stop.clone()));
-    let buddy = tokio::spawn(buddy.run(stop.clone()));
-    let (buddy, master) = tokio::join!(
+    let sender = tokio::spawn(sender);
+    let (sent, master) = tokio::join!(
         async {
-            let ended = buddy.await;
+            let ended = sender.await;
             master_stop.cancel();
             ended
         },
@@ -52,7 +61,7 @@ async fn serve(master: MasterArgs, polling: PollingArgs) -> anyhow::Result<()> {
         }
     );
     master.context("the master failed inside")??;
-    buddy.context("the buddy failed inside")?
+    sent.context("what polls beside the master failed inside")
 }
 
 /// Where the buddy of this process reaches the master of this process.

@@ -26,7 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::standalone::local_url;
+use crate::standalone::{beside_master, local_url};
 
 /// How often it is looked which clusters need a buddy.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -85,24 +85,7 @@ async fn serve(master: &MasterArgs, args: StandbyArgs) -> anyhow::Result<()> {
     let program = Program::build(master, Vec::new())?;
     let url = local_url(program.grpc_address());
     let standby = Standby { args, url, status: program.status_handle(), buddies: BTreeMap::new() };
-    // The buddies go first, so that the master can still acknowledge what they had.
-    let master_stop = CancellationToken::new();
-    let master = tokio::spawn(program.run(master_stop.clone()));
-    let standby = tokio::spawn(standby.run(stop.clone()));
-    let (standby, master) = tokio::join!(
-        async {
-            let ended = standby.await;
-            master_stop.cancel();
-            ended
-        },
-        async {
-            let ended = master.await;
-            stop.cancel();
-            ended
-        }
-    );
-    master.context("the master failed inside")??;
-    standby.context("the polling beside the master failed inside")
+    beside_master(program, stop.clone(), standby.run(stop)).await
 }
 
 /// The buddies of this process, by cluster.
