@@ -6,8 +6,8 @@
 //!
 //! The open segment can be long, because definitions are sent once a segment. What is settled of it
 //! need not stay: a [checkpoint](Spool::set_checkpoint) has the newest row of each entity, and goes
-//! in place of all rows before it as soon as those are settled; definitions stay, packed. A replay
-//! then begins with the definitions and the checkpoint.
+//! in place of all rows before it as soon as those are settled; definitions stay. Both are packed. A
+//! replay then begins with the definitions and the checkpoint.
 //!
 //! The log lives in memory. With a directory, what is not settled at an orderly shutdown is written
 //! there (see [`disk`]) and sent after the next start; a crash still loses it.
@@ -130,10 +130,19 @@ impl Spool {
         waiting < self.most_bytes / 4
     }
 
-    /// Whether the open segment holds more rows than a checkpoint would.
+    /// Whether the open segment holds more rows than a checkpoint would, or so much that could be let
+    /// go of that the log has little room left.
     #[must_use]
     pub fn wants_checkpoint(&self) -> bool {
-        self.open().is_some_and(Segment::wants_checkpoint)
+        self.open().is_some_and(|open| open.wants_checkpoint(self.most_bytes / 4))
+    }
+
+    /// Whether a checkpoint should not wait for the end of the round: all that a large cluster has is
+    /// defined in its first round, and a segment that had to end before it would define it again.
+    #[must_use]
+    pub fn is_checkpoint_urgent(&self) -> bool {
+        self.wants_checkpoint()
+            && self.open().is_some_and(|open| open.frame_bytes() > self.most_bytes / 4)
     }
 
     /// Gives the open segment frames that stand for all of its rows so far, for when those are
@@ -159,8 +168,9 @@ impl Spool {
     pub fn is_rotation_due(&self) -> bool {
         let smallest = SMALLEST_ROTATION_BYTES.min(self.most_bytes / 8);
         self.open().is_some_and(|open| {
-            open.data_bytes() >= smallest.max(2 * open.definition_bytes())
-                || open.bytes() >= self.most_bytes / 2
+            // What is about to be let go of has a little longer.
+            let most = self.most_bytes / 4 * if open.awaits_checkpoint() { 3 } else { 2 };
+            open.data_bytes() >= smallest.max(2 * open.definition_bytes()) || open.bytes() >= most
         })
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::frame::{Fate, LogFrame};
-use prelude::Prelude;
+use prelude::{Packed, Prelude};
 
 /// Number of a segment within the log of this process, restored ones included: grows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -50,7 +50,7 @@ pub struct Segment {
 struct Checkpoint {
     /// So many frames lie before it.
     at: usize,
-    frames: Vec<LogFrame>,
+    frames: Packed,
 }
 
 impl Segment {
@@ -99,14 +99,20 @@ impl Segment {
     /// Takes frames that stand for all rows so far. As soon as all before them are settled, those
     /// are let go of.
     pub(super) fn set_checkpoint(&mut self, frames: Vec<LogFrame>) {
-        self.checkpoint = Some(Checkpoint { at: self.end(), frames });
+        self.checkpoint = Some(Checkpoint { at: self.end(), frames: Packed::new(frames) });
         self.use_checkpoint();
     }
 
-    /// Whether a checkpoint would make room: rows are more than the one before takes, and none is
-    /// waiting.
-    pub(super) fn wants_checkpoint(&self) -> bool {
-        self.checkpoint.is_none() && self.data_bytes > self.prelude.checkpoint_bytes()
+    /// Whether a checkpoint would make room: rows are more than the one before takes, or all that
+    /// could be let go of is more than this; and none is waiting.
+    pub(super) const fn wants_checkpoint(&self, most_bytes: usize) -> bool {
+        let is_worth_it = self.data_bytes > self.prelude.checkpoint_bytes();
+        !self.awaits_checkpoint() && (is_worth_it || self.frame_bytes > most_bytes)
+    }
+
+    /// Whether frames are let go of as soon as they are settled.
+    pub(super) const fn awaits_checkpoint(&self) -> bool {
+        self.checkpoint.is_some()
     }
 
     fn use_checkpoint(&mut self) {
@@ -210,9 +216,14 @@ impl Segment {
     /// Bytes of what is kept of it.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let waiting = self.checkpoint.iter().flat_map(|checkpoint| &checkpoint.frames);
-        let waiting: usize = waiting.map(LogFrame::size).sum();
+        let waiting = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.frames.bytes());
         self.frame_bytes + self.prelude.bytes() + waiting
+    }
+
+    /// Bytes of its frames, without the prelude.
+    #[must_use]
+    pub const fn frame_bytes(&self) -> usize {
+        self.frame_bytes
     }
 
     /// Bytes of its definitions, as they were sent.

@@ -224,3 +224,21 @@ fn definitions_are_packed() {
     expected.push(10);
     assert_eq!(replayed(&spool, open.id()), expected);
 }
+
+/// All of a large cluster is defined in its first round, which is more than the log holds. As the
+/// master acknowledges it, it is packed, so that the segment goes on and nothing is defined twice.
+#[test]
+fn definitions_that_outgrow_the_log_are_packed_in_time() {
+    let mut spool = spool(1 << 20);
+    for sequence in 1..=100 {
+        assert!(!spool.is_rotation_due(), "at {sequence}: {:?}", spool.state());
+        spool.append(frame(0, 30_000));
+        spool.append(frame(sequence, 1_000));
+        if spool.is_checkpoint_urgent() {
+            spool.set_checkpoint(vec![frame(sequence, 1_000)]);
+        }
+        // The master's answers are some frames behind.
+        spool.settle(None, 1..=sequence.saturating_sub(5), Fate::Settled);
+    }
+    assert_eq!((spool.open().unwrap().id(), spool.state().dropped_frames), (SegmentId(1), 0));
+}

@@ -1,5 +1,5 @@
-//! What is kept of the frames that a segment has let go of: definitions, packed, and the frames of
-//! a checkpoint in place of all rows.
+//! What is kept of the frames that a segment has let go of: definitions, and the frames of a
+//! checkpoint in place of all rows; both packed.
 
 use std::io;
 
@@ -15,37 +15,29 @@ const LEVEL: i32 = 1;
 /// What a replay has to begin with, where frames were let go of.
 #[derive(Debug, Default)]
 pub(super) struct Prelude {
-    packs: Vec<Pack>,
+    definitions: Packed,
     /// Definitions that are not packed yet.
     loose: Vec<Bytes>,
     loose_bytes: usize,
-    checkpoint: Vec<LogFrame>,
-    bytes: usize,
+    checkpoint: Packed,
     /// The checkpoint is of this frame.
     through: u64,
 }
 
-/// Frames one after the other, compressed.
-#[derive(Debug)]
-struct Pack {
-    lengths: Vec<usize>,
-    compressed: Vec<u8>,
-}
-
 impl Prelude {
     /// Takes over frames that are let go of, and the checkpoint that goes in place of their rows.
-    pub(super) fn take(&mut self, frames: Vec<LogFrame>, checkpoint: Vec<LogFrame>) {
+    pub(super) fn take(&mut self, frames: Vec<LogFrame>, checkpoint: Packed) {
         let numbered = frames.iter().rev().find(|frame| frame.sequence > 0);
         self.through = numbered.map_or(self.through, |frame| frame.sequence);
         for frame in frames.into_iter().filter(|frame| frame.sequence == 0) {
             self.loose_bytes += frame.bytes.len();
             self.loose.push(frame.bytes);
             if self.loose_bytes >= PACK_BYTES {
-                self.pack();
+                self.definitions.push(&std::mem::take(&mut self.loose));
+                self.loose_bytes = 0;
             }
         }
         self.checkpoint = checkpoint;
-        self.bytes = self.size();
     }
 
     /// The last frame that it stands for.
@@ -55,12 +47,13 @@ impl Prelude {
 
     /// Memory that it takes.
     pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+        let loose = self.loose_bytes + self.loose.len() * size_of::<Bytes>();
+        self.definitions.bytes + self.checkpoint.bytes + loose
     }
 
-    /// Memory that the checkpoint takes.
-    pub(super) fn checkpoint_bytes(&self) -> usize {
-        self.checkpoint.iter().map(LogFrame::size).sum()
+    /// Bytes that the checkpoint takes where it is not packed.
+    pub(super) const fn checkpoint_bytes(&self) -> usize {
+        self.checkpoint.unpacked_bytes
     }
 
     /// One part of its frames after the other; `None` past the last.
@@ -68,43 +61,93 @@ impl Prelude {
     /// # Errors
     /// When a pack is broken.
     pub(super) fn part(&self, index: usize) -> io::Result<Option<Vec<Bytes>>> {
-        if let Some(pack) = self.packs.get(index) {
-            return pack.unpack().map(Some);
+        let definitions = self.definitions.packs.len();
+        match index.checked_sub(definitions) {
+            None => self.definitions.part(index),
+            Some(0) => Ok(Some(self.loose.clone())),
+            Some(after) => self.checkpoint.part(after - 1),
         }
-        let checkpoint = self.checkpoint.iter().map(|frame| frame.bytes.clone());
-        let rest = || self.loose.iter().cloned().chain(checkpoint).collect();
-        Ok((index == self.packs.len()).then(rest))
-    }
-
-    /// Where it cannot be packed it stays as it is.
-    fn pack(&mut self) {
-        let lengths = self.loose.iter().map(Bytes::len).collect();
-        match zstd::bulk::compress(&self.loose.concat(), LEVEL) {
-            Ok(mut compressed) => {
-                compressed.shrink_to_fit();
-                self.packs.push(Pack { lengths, compressed });
-                self.loose = Vec::new();
-                self.loose_bytes = 0;
-            }
-            Err(error) => tracing::debug!(%error, "definitions cannot be packed"),
-        }
-    }
-
-    fn size(&self) -> usize {
-        let packs = self.packs.iter().map(|pack| {
-            pack.compressed.len() + size_of_val(pack.lengths.as_slice()) + size_of::<Pack>()
-        });
-        let loose = self.loose_bytes + size_of_val(self.loose.as_slice());
-        packs.sum::<usize>() + loose + self.checkpoint_bytes()
     }
 }
 
+/// Frames, compressed a part at a time.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    packs: Vec<Pack>,
+    bytes: usize,
+    unpacked_bytes: usize,
+}
+
+impl Packed {
+    /// Packs frames that are kept together.
+    pub(super) fn new(frames: Vec<LogFrame>) -> Self {
+        let mut packed = Self::default();
+        let (mut part, mut part_bytes) = (Vec::new(), 0);
+        for frame in frames {
+            part_bytes += frame.bytes.len();
+            part.push(frame.bytes);
+            if part_bytes >= PACK_BYTES {
+                packed.push(&std::mem::take(&mut part));
+                part_bytes = 0;
+            }
+        }
+        if !part.is_empty() {
+            packed.push(&part);
+        }
+        packed
+    }
+
+    /// Memory that it takes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn push(&mut self, frames: &[Bytes]) {
+        let pack = Pack::new(frames);
+        self.bytes += pack.content.len() + size_of_val(pack.lengths.as_slice()) + size_of::<Pack>();
+        self.unpacked_bytes += frames.iter().map(Bytes::len).sum::<usize>();
+        self.packs.push(pack);
+    }
+
+    fn part(&self, index: usize) -> io::Result<Option<Vec<Bytes>>> {
+        self.packs.get(index).map(Pack::unpack).transpose()
+    }
+}
+
+/// Frames one after the other.
+#[derive(Debug)]
+struct Pack {
+    lengths: Vec<usize>,
+    content: Vec<u8>,
+    is_compressed: bool,
+}
+
 impl Pack {
+    /// Where they cannot be compressed they stay as they are.
+    fn new(frames: &[Bytes]) -> Self {
+        let lengths = frames.iter().map(Bytes::len).collect();
+        let all = frames.concat();
+        match zstd::bulk::compress(&all, LEVEL) {
+            Ok(mut content) => {
+                content.shrink_to_fit();
+                Self { lengths, content, is_compressed: true }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "frames cannot be packed");
+                Self { lengths, content: all, is_compressed: false }
+            }
+        }
+    }
+
     fn unpack(&self) -> io::Result<Vec<Bytes>> {
         let size = self.lengths.iter().sum();
-        let mut all = Bytes::from(zstd::bulk::decompress(&self.compressed, size)?);
+        let mut all = if self.is_compressed {
+            Bytes::from(zstd::bulk::decompress(&self.content, size)?)
+        } else {
+            Bytes::copy_from_slice(&self.content)
+        };
         if all.len() != size {
-            return Err(io::Error::other("packed definitions have changed in length"));
+            return Err(io::Error::other("packed frames have changed in length"));
         }
         Ok(self.lengths.iter().map(|length| all.split_to(*length)).collect())
     }

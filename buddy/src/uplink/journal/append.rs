@@ -18,7 +18,12 @@ impl State {
         };
         self.make_ready(has_room);
         match polled {
-            Polled::Rows(batch) => self.write_rows(batch),
+            Polled::Rows(batch) => {
+                self.write_rows(batch);
+                if self.spool.is_checkpoint_urgent() {
+                    self.set_checkpoint(batch.tick.0);
+                }
+            }
             Polled::RoundEnd(end) => self.end_round(*end),
         }
     }
@@ -74,8 +79,8 @@ impl State {
         self.set_checkpoint(end.tick.0);
     }
 
-    /// Lets go of what is settled, now or when it is: at the end of a round, and in a session only,
-    /// since without one nothing is settled.
+    /// Lets go of what is settled, now or when it is: in a session only, since without one nothing is
+    /// settled.
     fn set_checkpoint(&mut self, tick_unix_ms: i64) {
         let is_live = self.live.as_ref().map(|live| live.segment())
             == self.spool.open().map(|open| open.id());
