@@ -163,14 +163,15 @@ impl Spool {
     /// Whether the open segment is to be closed: its data are about twice its definitions, so that
     /// definitions stay a small part of what is sent, and a segment a small part of the log. Where
     /// entities come and go so fast that definitions are most of it, the bound decides: an open
-    /// segment is not freed, however much of it is settled.
+    /// segment is not freed, however much of it is settled. What a checkpoint keeps counts for
+    /// little: the next segment would have to have it too.
     #[must_use]
     pub fn is_rotation_due(&self) -> bool {
         let smallest = SMALLEST_ROTATION_BYTES.min(self.most_bytes / 8);
         self.open().is_some_and(|open| {
-            // What is about to be let go of has a little longer.
-            let most = self.most_bytes / 4 * if open.awaits_checkpoint() { 3 } else { 2 };
-            open.data_bytes() >= smallest.max(2 * open.definition_bytes()) || open.bytes() >= most
+            open.data_bytes() >= smallest.max(2 * open.definition_bytes())
+                || open.frame_bytes() >= self.most_bytes / 2
+                || open.bytes() >= self.most_bytes / 8 * 7
         })
     }
 

@@ -107,12 +107,7 @@ impl Segment {
     /// could be let go of is more than this; and none is waiting.
     pub(super) const fn wants_checkpoint(&self, most_bytes: usize) -> bool {
         let is_worth_it = self.data_bytes > self.prelude.checkpoint_bytes();
-        !self.awaits_checkpoint() && (is_worth_it || self.frame_bytes > most_bytes)
-    }
-
-    /// Whether frames are let go of as soon as they are settled.
-    pub(super) const fn awaits_checkpoint(&self) -> bool {
-        self.checkpoint.is_some()
+        self.checkpoint.is_none() && (is_worth_it || self.frame_bytes > most_bytes)
     }
 
     fn use_checkpoint(&mut self) {

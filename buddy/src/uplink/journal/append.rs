@@ -31,7 +31,9 @@ impl State {
     /// Begins a segment where there is none, or where a new one is better.
     fn make_ready(&mut self, has_room: bool) {
         let is_full = self.writer.is_full() || !has_room;
-        if self.spool.open().is_none() || is_full || self.spool.is_rotation_due() {
+        let is_long = self.spool.is_rotation_due();
+        if self.spool.open().is_none() || is_full || is_long {
+            tracing::debug!(is_full, is_long, "a new segment begins");
             self.begin();
         }
     }
