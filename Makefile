@@ -1,7 +1,7 @@
 # Heapster's tasks; `make` lists them. CI runs `make ci`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs demo docs proto-release install clean
+.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs assignment demo docs proto-release install clean
 
 RUST_FILES = $(shell git ls-files --cached --others --exclude-standard '*.rs')
 
@@ -52,6 +52,12 @@ bench-kubernetes: bench-programs ## The same on a simulated Kubernetes cluster o
 
 bench-programs:
 	cargo build --profile dist --package heapster-master --package heapster-buddy --package heapster-testkit
+
+assignment: ## Who polls 1,000 hosts as buddies die, join and are cut off, with the released programs
+	cargo build --profile dist --package heapster
+	HEAPSTER_TEST_PROGRAMS=$(CURDIR)/target/dist HEAPSTER_ASSIGNMENT_TICK_MS=15000 \
+	    cargo test --package heapster --test network -- --exact --nocapture \
+	    assignment::every_host_is_polled_whoever_dies_joins_or_is_cut_off
 
 demo: ## A simulated cluster of 20 hosts on loopback, watched by heapster standalone
 	cargo build --release --package heapster --package heapster-testkit

@@ -20,19 +20,24 @@ struct Unit {
     text: String,
 }
 
-/// A Butane file, as far as it has units.
+/// A Butane file as its specification has it, of which only units are used: `butane --strict` takes
+/// no other field.
 #[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Butane {
     variant: String,
+    version: String,
     systemd: Systemd,
 }
 
 #[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Systemd {
     units: Vec<ButaneUnit>,
 }
 
 #[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ButaneUnit {
     name: String,
     enabled: bool,
@@ -55,7 +60,8 @@ fn units() -> Vec<Unit> {
     }
     let text = fs::read_to_string(deploy().join("flatcar/heapster.bu")).unwrap();
     let butane: Butane = serde_yaml_ng::from_str(&text).unwrap();
-    assert_eq!(butane.variant, "flatcar");
+    // The first version of this variant; every newer one takes it too.
+    assert_eq!((&*butane.variant, &*butane.version), ("flatcar", "1.0.0"));
     for unit in butane.systemd.units {
         assert!(unit.enabled, "{} would never start", unit.name);
         units.push(Unit { name: unit.name, text: unit.contents });

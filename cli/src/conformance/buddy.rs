@@ -9,6 +9,7 @@ mod limits;
 mod play;
 mod reader;
 mod rows;
+mod served;
 mod server;
 mod stage;
 mod steps;
@@ -28,6 +29,7 @@ const HOSTS: &str = "hosts";
 const SNAPSHOT: &str = "snapshot-after-gap";
 const HEARTBEAT: &str = "heartbeat";
 const ASSIGNMENT: &str = "assignment";
+const ASSIGNED_HOST: &str = "assigned-host";
 const OPEN: &str = "open";
 const DEFINITIONS: &str = "identity-before-use";
 const IDS: &str = "ids";
@@ -52,6 +54,7 @@ const CHECKS: &[Check] = &[
     (SNAPSHOT, "sends a whole list again when asked for one"),
     (HEARTBEAT, "sends a heartbeat at least every 10 seconds"),
     (ASSIGNMENT, "answers an Assignment with ACK or NACK"),
+    (ASSIGNED_HOST, "polls a host that it is assigned, says how it is, and leaves it again"),
     (OPEN, "opens Ingest with the session of Welcome and its own instance"),
     (DEFINITIONS, "defines entities, parents and layouts before it uses them"),
     (IDS, "gives ids from 1, each once in a segment"),
@@ -59,7 +62,7 @@ const CHECKS: &[Check] = &[
     (LIMITS, "keeps to the limits of Welcome"),
     (SEQUENCE, "numbers frames from 1, each one more"),
     (ROUND, "ends a round with RoundEnd"),
-    (RETRY, "sends a frame that was put off again, on a BACKFILL stream"),
+    (RETRY, "sends a frame that was put off again, on a BACKFILL stream, and no sooner than told"),
     (FINAL, "forgets what was delivered or rejected"),
     (DRAIN, "reconnects when asked to by Drain"),
     (RECONNECT, "comes back after a cut, and lists its hosts anew"),

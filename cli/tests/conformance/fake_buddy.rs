@@ -1,13 +1,21 @@
 //! A small buddy that keeps to the protocol but for one fault. The test below is it: `heapster
 //! conformance` starts this test's own program again, with where its master is in the environment.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod assigned;
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use assigned::Assigned;
 
 use heapster_proto::v1::{
-    AssignmentReply, Batch, Block, Column, CustomMetric, Define, Entity, Field, Frame, FromBuddy,
-    Heartbeat, Hello, Host, HostSnapshot, Layout, Level, Open, Receipt, Role, RoundEnd, ToBuddy,
-    delivery::Outcome, field::What, frame::Kind, from_buddy, heapster_client::HeapsterClient,
-    open::Purpose, receipt, to_buddy,
+    Batch, Block, Column, CustomMetric, Define, Entity, Field, Frame, FromBuddy, Heartbeat, Hello,
+    Host, HostSnapshot, Layout, Level, Open, Receipt, Role, RoundEnd, ToBuddy, delivery::Outcome,
+    field::What, frame::Kind, from_buddy, heapster_client::HeapsterClient, open::Purpose, receipt,
+    to_buddy,
 };
 use prost::Message as _;
 use tokio::{
@@ -24,6 +32,8 @@ pub(crate) const TEST: &str = "fake_buddy::is_a_buddy_where_it_is_started_as_one
 
 const TICK: Duration = Duration::from_millis(200);
 const AGAIN: Duration = Duration::from_millis(200);
+/// The entity of the host that is assigned.
+const ASSIGNED: u32 = 2;
 
 /// Without a master there is nothing to play; then this test has nothing to say.
 #[tokio::test]
@@ -33,7 +43,8 @@ async fn is_a_buddy_where_it_is_started_as_one() {
     };
     let cluster = std::env::var("HEAPSTER_CLUSTER").unwrap();
     let instance = std::process::id().to_string();
-    let buddy = Buddy { fault, cluster, instance, log: Arc::default() };
+    let assigned = Assigned::new(&fault);
+    let buddy = Buddy { fault, cluster, instance, assigned, log: Arc::default() };
     let life = async {
         while buddy.session(&master).await {
             sleep(AGAIN).await;
@@ -47,6 +58,7 @@ struct Buddy {
     fault: String,
     cluster: String,
     instance: String,
+    assigned: Assigned,
     log: Arc<Mutex<Log>>,
 }
 
@@ -56,8 +68,8 @@ struct Log {
     frames: BTreeMap<u64, Frame>,
     last: u64,
     segment: u64,
-    /// Put off, or cut off.
-    again: bool,
+    /// Put off until then, or cut off.
+    again: Option<Instant>,
 }
 
 impl Buddy {
@@ -83,7 +95,7 @@ impl Buddy {
                     () = self.backfill(client, &welcome.session_id) => {}
                 }
                 let mut log = log.lock().await;
-                log.again = true;
+                log.again = Some(Instant::now());
                 if self.has("forgets") {
                     log.frames.clear();
                 }
@@ -121,6 +133,9 @@ impl Buddy {
             let message = tokio::select! {
                 _ = heartbeat.tick() => {
                     say(out, from_buddy::Kind::Heartbeat(Heartbeat::default())).await;
+                    if let Some(health) = self.assigned.health() {
+                        say(out, from_buddy::Kind::Health(health)).await;
+                    }
                     continue;
                 }
                 message = control.message() => message,
@@ -131,9 +146,7 @@ impl Buddy {
                     say(out, hosts(version)).await;
                 }
                 Ok(Some(ToBuddy { kind: Some(to_buddy::Kind::Assignment(given)) })) => {
-                    let (version, accepted) = (given.version, true);
-                    let reply = AssignmentReply { version, accepted, error: String::new() };
-                    if given.last {
+                    if let Some(reply) = self.assigned.take(given) {
                         say(out, from_buddy::Kind::AssignmentReply(reply)).await;
                     }
                 }
@@ -149,7 +162,8 @@ impl Buddy {
     async fn backfill(&self, client: HeapsterClient<Channel>, session: &str) {
         loop {
             sleep(TICK).await;
-            if std::mem::take(&mut self.log.lock().await.again) {
+            let again = self.log.lock().await.again.take_if(|at| *at <= Instant::now());
+            if again.is_some() {
                 self.send(client.clone(), session, Purpose::Backfill).await;
             }
             if self.has("discovers") {
@@ -195,7 +209,9 @@ impl Buddy {
                     Ok(Some(Receipt { kind: Some(receipt::Kind::Delivery(given)) })) => {
                         let mut log = self.log.lock().await;
                         if given.outcome() == Outcome::Retry {
-                            log.again = true;
+                            let told = Duration::from_millis(given.retry_after_ms.into());
+                            let wait = if self.has("hasty") { Duration::ZERO } else { told };
+                            log.again = Some(Instant::now() + wait);
                         } else {
                             let answered = given.first_sequence..=given.last_sequence;
                             log.frames.retain(|sequence, _| !answered.contains(sequence));
@@ -230,18 +246,27 @@ impl Buddy {
             // A segment has no gaps: those without one are left to the next replay.
             let whole = log.frames.iter().zip(first..).take_while(|((at, _), want)| *at == want);
             frames.extend(whole.map(|((_, frame), _)| frame.clone()));
+            if frames.len() - 2 < log.frames.len() {
+                log.again = Some(Instant::now());
+            }
         }
         frames
     }
 
     /// The frames of a tick.
     async fn measure(&self) -> [Frame; 2] {
+        let polled = self.assigned.poll().await;
         let mut log = self.log.lock().await;
         log.last += if self.has("jump") && log.last == 4 { 2 } else { 1 };
         let tick = log.last * 1000;
         let entity = if self.has("undefined") && log.last > 2 { 9 } else { 1 };
         let value = Column { ints: vec![7], ..Column::default() };
-        let (entities, columns) = (vec![entity], vec![value]);
+        let mut entities = vec![entity];
+        if polled {
+            // The difference to the one before.
+            entities.push(i32::try_from(ASSIGNED).unwrap() - entity);
+        }
+        let columns = vec![value];
         let block = Block { layout: 1, entities, columns, ..Block::default() };
         let batch = Batch { tick_unix_ms: tick, blocks: vec![block] };
         let end = RoundEnd { tick_unix_ms: tick, hosts_ok: 1, ..RoundEnd::default() };
@@ -265,12 +290,15 @@ fn hosts(version: u64) -> from_buddy::Kind {
 }
 
 fn define() -> Define {
-    let node =
-        Entity { id: 1, level: Level::Node.into(), name: "a".to_owned(), ..Entity::default() };
+    let node = |id: u32, name: &str| {
+        let (level, name) = (Level::Node.into(), name.to_owned());
+        Entity { id, level, name, ..Entity::default() }
+    };
+    let entities = vec![node(1, "a"), node(ASSIGNED, assigned::HOST)];
     let metric = CustomMetric { name: "load".to_owned(), ..CustomMetric::default() };
     let field = Field { what: Some(What::Custom(metric)), ..Field::default() };
     let layout = Layout { id: 1, fields: vec![field] };
-    Define { entities: vec![node], layouts: vec![layout], ended: vec![] }
+    Define { entities, layouts: vec![layout], ended: vec![] }
 }
 
 const fn unnumbered(kind: Kind) -> Frame {

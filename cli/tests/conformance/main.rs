@@ -5,6 +5,7 @@
 
 mod fake_buddy;
 mod fake_master;
+mod python;
 
 use std::{
     path::Path,
@@ -64,12 +65,36 @@ impl Verdicts {
     }
 }
 
+/// The own buddy with these options.
+fn own_buddy(options: &str) -> Verdicts {
+    let fixed = "buddy --insecure --master {master} --cluster {cluster}";
+    Verdicts::of(&["buddy", "--command", &format!("{HEAPSTER} {fixed} {options}")])
+}
+
+/// It polls this machine and, where it is told to, hosts with a cAdvisor.
 #[test]
 fn the_own_buddy_passes() {
-    let command = format!(
-        "{HEAPSTER} buddy --insecure --master {{master}} --cluster {{cluster}} --source cgroup"
-    );
-    Verdicts::of(&["buddy", "--command", &command]).assert_all_pass();
+    own_buddy("--source cgroup --source cadvisor").assert_all_pass();
+}
+
+/// What it is assigned is all that it polls, and its rows are looked at like any others.
+#[test]
+fn the_own_buddy_that_only_polls_passes() {
+    let verdicts = own_buddy("--role polls --source cadvisor");
+    assert!(verdicts.success, "{}", verdicts.text);
+    for name in ["assigned-host", "rows", "ids", "retry", "credit"] {
+        assert_eq!(verdicts.check(name).0, "passed", "{}", verdicts.text);
+    }
+}
+
+/// A buddy that cannot poll a host says so of it, and goes on with the others.
+#[test]
+fn the_own_buddy_says_what_it_cannot_poll() {
+    let verdicts = own_buddy("--source cgroup");
+    assert!(verdicts.success, "{}", verdicts.text);
+    let (verdict, why) = verdicts.check("assigned-host");
+    assert_eq!(verdict, "does_not_apply", "{}", verdicts.text);
+    assert!(why.contains("took a host with a cAdvisor, and says of it: "), "{why}");
 }
 
 #[test]
@@ -125,6 +150,42 @@ fn a_buddy_that_uses_an_undefined_id_is_found() {
     let verdicts = fake_buddy("undefined");
     verdicts.assert_failed("identity-before-use", "a row of entity 9, which is not defined");
     assert_eq!(verdicts.check("sequence").0, "passed", "{}", verdicts.text);
+}
+
+/// What is wrong with a buddy that was assigned a host, each in its sentence.
+#[test]
+fn a_buddy_that_does_not_poll_what_it_is_assigned_is_found() {
+    let cases = [
+        ("idle", "was not asked"),
+        ("lost", "was asked for /nowhere"),
+        ("rowless", "no row of a NODE of the name"),
+        ("mute", "no HostState of the host_id"),
+        ("gloomy", "Health says of it: \"no luck\""),
+        ("sulks", "and no error: say why"),
+        ("clings", "is polled on after the reply to an Assignment without it"),
+    ];
+    let tried = cases
+        .map(|(fault, sentence)| (std::thread::spawn(move || fake_buddy(fault)), fault, sentence));
+    for (verdicts, fault, sentence) in tried {
+        let verdicts = verdicts.join().unwrap();
+        verdicts.assert_failed("assigned-host", sentence);
+        assert_eq!(verdicts.json["failed"], 1, "{fault}:\n{}", verdicts.text);
+    }
+}
+
+/// A buddy may refuse, as long as it says why.
+#[test]
+fn a_buddy_that_refuses_an_assignment_with_a_reason_passes() {
+    let verdicts = fake_buddy("refuses");
+    assert!(verdicts.success, "{}", verdicts.text);
+    let (verdict, why) = verdicts.check("assigned-host");
+    assert_eq!(verdict, "does_not_apply", "{}", verdicts.text);
+    assert!(why.contains("too far away"), "{why}");
+}
+
+#[test]
+fn a_buddy_that_does_not_wait_before_it_sends_again_is_found() {
+    fake_buddy("hasty").assert_failed("retry", "after RETRY, which said retry_after_ms: 1500");
 }
 
 #[test]

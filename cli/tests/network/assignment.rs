@@ -3,7 +3,7 @@
 mod counts;
 mod proxy;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, path::PathBuf, str::FromStr, time::Duration};
 
 use counts::{Counts, Polls};
 use heapster_shared::tick::unix_ms;
@@ -12,10 +12,15 @@ use proxy::Proxy;
 
 use crate::support::{Lab, Master, cut_off, eventually, start_buddy_at};
 
-/// Hosts that are polled every two seconds; more of them every 15, as they are by default.
-const FEW_HOSTS: usize = 300;
-/// Set to run it with more hosts than a machine that tests other things too can poll in time.
-const HOSTS: (&str, usize) = ("HEAPSTER_ASSIGNMENT_HOSTS", 120);
+/// The distance between ticks of the small clusters.
+const TICK_MS: i64 = 2_000;
+/// How many hosts the large one has, and the distance between its ticks, in milliseconds.
+const HOSTS: (&str, usize) = ("HEAPSTER_ASSIGNMENT_HOSTS", 1000);
+const TICKS: (&str, i64) = ("HEAPSTER_ASSIGNMENT_TICK_MS", 3_000);
+
+fn setting<T: FromStr<Err: Debug>>((name, default): (&str, T)) -> T {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
 
 /// A cluster whose hosts one buddy finds and others poll.
 struct Story {
@@ -28,12 +33,11 @@ struct Story {
 }
 
 impl Story {
-    async fn start(hosts: usize) -> Self {
+    async fn start(hosts: usize, resolution_ms: i64) -> Self {
         let lab = Lab::start(hosts, 1, 1).await;
         lab.sim.log_polls();
         let rows = lab.folder.path().join("rows.log");
         let sink = format!("log:{}?format=json&required=true", rows.display());
-        let resolution_ms = if hosts <= FEW_HOSTS { 2_000 } else { 15_000 };
         let master = Master::start_at(&format!("{resolution_ms}ms"), &["--sink", &sink]);
         let finds = ["--cluster", "lab", "--role", "discovers", "--buddy-id", "finder"];
         let discovery = ["--discovery", &lab.discovery()];
@@ -47,10 +51,18 @@ impl Story {
 
     /// Who is to poll each host.
     fn owners(&self) -> BTreeMap<String, String> {
-        let clusters = self.master.api().get("/api/v1/clusters");
-        let hosts = clusters[0]["hosts"].as_array().cloned().unwrap_or_default();
+        let api = self.master.api();
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-        hosts.iter().map(|host| (text(&host["host"]["name"]), text(&host["polled_by"]))).collect()
+        let ask = || {
+            // A cluster that is too busy to answer in time is left out.
+            let clusters = api.get("/api/v1/clusters");
+            let hosts = clusters[0]["hosts"].as_array()?.iter();
+            let owner =
+                |host: &serde_json::Value| (text(&host["host"]["name"]), text(&host["polled_by"]));
+            let owners: BTreeMap<String, String> = hosts.map(owner).collect();
+            (owners.len() == self.hosts).then_some(owners)
+        };
+        eventually(ask, || api.validate())
     }
 
     /// Waits until these have all hosts between them and have said so, and for two whole ticks more.
@@ -113,8 +125,8 @@ fn hosts_of<'a>(owners: &'a BTreeMap<String, String>, buddy: &str) -> Vec<&'a st
 /// that its hosts are asked by others too. Nobody else's hosts move, and no sum has a dip.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_host_is_polled_whoever_dies_joins_or_is_cut_off() {
-    let hosts = std::env::var(HOSTS.0).map_or(HOSTS.1, |hosts| hosts.parse().unwrap());
-    let story = Story::start(hosts).await;
+    let hosts = setting(HOSTS);
+    let story = Story::start(hosts, setting(TICKS)).await;
     let proxy = Proxy::start(story.master.grpc_url().trim_start_matches("http://")).await;
     let mut killed = story.poller("p-1");
     let _others = [poller(&proxy.url(), "p-2"), story.poller("p-3")];
@@ -145,8 +157,12 @@ async fn every_host_is_polled_whoever_dies_joins_or_is_cut_off() {
     let died = counts.ticks_between(killed_ms, taken_ms);
     let joined = counts.ticks_between(joins_ms, joined_ms);
     let cut = counts.ticks_between(cut_ms, mended_ms);
-    let calm = |tick: &i64| ![&died, &joined, &cut].iter().any(|ticks| ticks.contains(tick));
+    let phases = [("killed", &died), ("joined", &joined), ("cut off", &cut)];
     let (of_dead, of_cut) = (hosts_of(&before, "p-1"), hosts_of(&shared, "p-2"));
+    let [dead, took, cut_off] = [of_dead.len(), moved.len(), of_cut.len()];
+    println!("{}", counts.table(&phases));
+    println!("hosts of the killed: {dead}, of the joined: {took}, of the one cut off: {cut_off}");
+    let calm = |tick: &i64| !phases.iter().any(|(_, ticks)| ticks.contains(tick));
     for (host, of_host) in counts.by_host() {
         let name = host.as_str();
         of_host.assert_asked_once(|tick| calm(tick));
@@ -168,7 +184,7 @@ async fn every_host_is_polled_whoever_dies_joins_or_is_cut_off() {
 /// way is open again: no tick is without rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_buddy_that_falls_silent_is_taken_over() {
-    let story = Story::start(20).await;
+    let story = Story::start(20, TICK_MS).await;
     let proxy = Proxy::start(story.master.grpc_url().trim_start_matches("http://")).await;
     let _pollers = [poller(&proxy.url(), "p-1"), story.poller("p-2")];
     let from_ms = story.shared_by(&["p-1", "p-2"]).await + story.resolution_ms;
@@ -193,7 +209,7 @@ async fn a_buddy_that_falls_silent_is_taken_over() {
 /// what another one polls before that one had time to come back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_was_started_again_moves_nothing() {
-    let mut story = Story::start(20).await;
+    let mut story = Story::start(20, TICK_MS).await;
     let _pollers = [story.poller("p-1"), story.poller("p-2")];
     let from_ms = story.shared_by(&["p-1", "p-2"]).await + story.resolution_ms;
     cut_off(&mut story.master.process);

@@ -1,7 +1,7 @@
 //! Master and buddy as the real programs, over loopback: against simulated clusters whose truth is
 //! known, against real databases, and against what goes wrong between them.
 
-#![allow(clippy::unwrap_used)] // The helpers here are tests too; clippy does not see that.
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // The helpers here are tests too; clippy does not see that.
 
 mod assignment;
 mod bad_hosts;

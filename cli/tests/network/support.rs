@@ -1,7 +1,7 @@
 //! Programs under test and what is asked of them.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -14,9 +14,17 @@ use heapster_testkit::{
 use rustix::process::Signal;
 use serde_json::Value;
 
-pub(crate) const HEAPSTER: &str = env!("CARGO_BIN_EXE_heapster");
+/// Names a folder whose `heapster` is run in place of the one that was built for the tests, such as
+/// `target/dist`.
+const PROGRAMS: &str = "HEAPSTER_TEST_PROGRAMS";
 /// What has to come comes within this time, also on a machine that is busy.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The program under test.
+fn program() -> PathBuf {
+    let built = || PathBuf::from(env!("CARGO_BIN_EXE_heapster"));
+    std::env::var_os(PROGRAMS).map_or_else(built, |folder| PathBuf::from(folder).join("heapster"))
+}
 
 /// Polls until there is something.
 ///
@@ -38,7 +46,7 @@ pub(crate) fn eventually<T>(
 
 /// Starts `heapster` with these arguments.
 pub(crate) fn heapster(arguments: &[&str]) -> Process {
-    Process::start(Path::new(HEAPSTER), arguments).unwrap()
+    Process::start(&program(), arguments).unwrap()
 }
 
 /// A master, and where it is, the same over restarts.
@@ -63,7 +71,7 @@ impl Master {
         let addresses = ["--listen", &listen, "--grpc-listen", &grpc_listen];
         let arguments = fixed.iter().chain(&addresses).chain(more);
         let arguments: Vec<String> = arguments.map(|argument| (*argument).to_owned()).collect();
-        let process = Process::start(Path::new(HEAPSTER), &arguments).unwrap();
+        let process = Process::start(&program(), &arguments).unwrap();
         let mut master = Self { process, arguments, http, grpc };
         master.wait_until_ready();
         master
@@ -78,7 +86,7 @@ impl Master {
 
     /// Starts it again, after it was killed or stopped, at the same addresses.
     pub(crate) fn start_again(&mut self) {
-        self.process = Process::start(Path::new(HEAPSTER), &self.arguments).unwrap();
+        self.process = Process::start(&program(), &self.arguments).unwrap();
         self.wait_until_ready();
     }
 

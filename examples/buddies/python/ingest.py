@@ -51,22 +51,27 @@ class Stream:
         first = pb.Frame(open=opening)
         self.left -= first.ByteSize()  # the only frame that may go before there is credit
         yield first
-        yield self._pay(pb.Frame(define=define))
+        yield from self._pay(pb.Frame(define=define))
         for sequence in self.sequences:
             frame = self.log.wait_for(sequence, self.over)
             if frame is None:
                 return
-            yield self._pay(frame)
+            yield from self._pay(frame)
 
-    def _pay(self, frame: pb.Frame) -> pb.Frame:
-        """Waits for the credit of a frame: its bytes, or all there is where it is larger."""
+    def _pay(self, frame: pb.Frame) -> Iterator[pb.Frame]:
+        """The frame when there is credit for it: its bytes, or all there is where it is larger.
+
+        Nothing where the stream is over before that: what has no credit is never sent.
+        """
         size = frame.ByteSize()
         with self.log.changed:
             self.log.changed.wait_for(
                 lambda: self.over.is_set() or self.granted and self.left >= min(size, self.granted)
             )
+            if self.over.is_set():
+                return
             self.left -= size
-        return frame
+        yield frame
 
     def _hear(self, receipt: pb.Receipt) -> None:
         kind = receipt.WhichOneof("kind")

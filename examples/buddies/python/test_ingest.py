@@ -9,7 +9,7 @@ import grpc
 from heapster.v1 import heapster_pb2 as pb
 from heapster.v1 import heapster_pb2_grpc as rpc
 
-from ingest import Uplink
+from ingest import Stream, Uplink
 from log import Log
 
 CREDIT = 100
@@ -79,6 +79,17 @@ class LogTest(unittest.TestCase):
         self.answer(log, 1, pb.Delivery.DELIVERED)
         self.assertEqual(log.cut(), 4, "the live stream goes on behind them")
         self.assertEqual(log.due_range(), range(2, 4))
+
+
+class StreamTest(unittest.TestCase):
+    def test_a_stream_that_ends_while_it_waits_for_credit_sends_nothing_more(self):
+        log = Log()
+        fill(log, 1)
+        stream = Stream(log, [1])
+        frames = stream._say(pb.Open(segment=1), pb.Define())
+        self.assertTrue(next(frames).HasField("open"), "needs no credit")
+        stream.end()
+        self.assertEqual(list(frames), [])
 
 
 class IngestTest(unittest.TestCase):

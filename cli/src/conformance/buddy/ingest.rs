@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::{
     CREDIT, LIMITS, OPEN, ROWS, SEQUENCE,
-    ledger::{Face, Ledger, Replay},
+    ledger::{Face, Ledger, RETRY_AFTER_MS, Replay, UNDER_WAY},
     limits,
     reader::{Breach, Segment},
     server::Answers,
@@ -35,6 +35,8 @@ pub(super) enum Answering {
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) session_id: String,
+    /// The session before, and when it was over: an Open of it may be under way.
+    pub(super) before: Option<(String, Instant)>,
     pub(super) instance_id: String,
     pub(super) credit_bytes: u64,
     pub(super) answering: Answering,
@@ -86,6 +88,11 @@ impl Ingest {
 
     pub(super) fn is(&self, purpose: Purpose) -> bool {
         self.open.as_ref().is_some_and(|open| open.purpose() == purpose)
+    }
+
+    /// Whether there were rows of a node of this name.
+    pub(super) fn has_rows_of(&self, node: &str) -> bool {
+        self.segment.has_rows_of(node)
     }
 
     /// Credit that is left.
@@ -179,7 +186,12 @@ impl Ingest {
         found: &mut Vec<Breach>,
     ) {
         let mut wrong = |what: String| found.push((OPEN, what));
-        if open.session_id != wanted.session_id {
+        let crossed = wanted.before.as_ref().is_some_and(|(session, over)| {
+            *session == open.session_id && now.duration_since(*over) < UNDER_WAY
+        });
+        if crossed {
+            let _ = self.answers.try_send(Err(Status::unauthenticated("the session is over")));
+        } else if open.session_id != wanted.session_id {
             let (is, told) = (&open.session_id, &wanted.session_id);
             wrong(format!("Open has the session_id {is:?}, and Welcome said {told:?}"));
         }
@@ -231,7 +243,7 @@ impl Ingest {
             }
             return;
         };
-        let (breaches, counts) = ledger.take(sequence, face, &replay);
+        let (breaches, counts) = ledger.take(sequence, face, &replay, now);
         found.extend(breaches);
         if !counts {
             return;
@@ -252,7 +264,7 @@ impl Ingest {
 
     fn deliver(&self, sequence: u64, outcome: Outcome) {
         let (message, retry_after_ms) = match outcome {
-            Outcome::Retry => ("put off by the conformance check", 500),
+            Outcome::Retry => ("put off by the conformance check", RETRY_AFTER_MS),
             Outcome::Rejected => ("rejected by the conformance check", 0),
             _ => ("", 0),
         };

@@ -8,10 +8,15 @@ use std::{
 
 use heapster_proto::v1::{Frame, delivery::Outcome, frame::Kind};
 
-use super::{FINAL, RESEND, reader::Breach};
+use super::{FINAL, RESEND, RETRY, reader::Breach};
 
-/// An answer may be under way for this long.
-const UNDER_WAY: Duration = Duration::from_secs(1);
+/// An answer, or an Open, may be under way for this long.
+pub(super) const UNDER_WAY: Duration = Duration::from_secs(1);
+
+/// What is said with RETRY.
+pub(super) const RETRY_AFTER_MS: u32 = 1500;
+/// The least that a buddy has to wait then; that is generous, for what is told is no exact date.
+const RETRY_AT_LEAST: Duration = Duration::from_millis(1000);
 
 /// What a frame is, as far as it can be told again when it comes again.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,11 +42,24 @@ impl Face {
 struct Sent {
     face: Face,
     answer: Option<(Outcome, Instant)>,
+    /// The answer may have been lost with its stream: the buddy may send the frame again.
+    unheard: bool,
 }
 
 impl Sent {
     fn is_settled(&self, before: Instant) -> bool {
-        self.answer.is_some_and(|(outcome, at)| outcome != Outcome::Retry && at < before)
+        let is_final = |(outcome, at)| outcome != Outcome::Retry && at < before;
+        !self.unheard && self.answer.is_some_and(is_final)
+    }
+
+    /// It comes again, and not as late as it should.
+    fn too_soon(&self, sequence: u64, now: Instant) -> Option<Breach> {
+        let (Outcome::Retry, put_off) = self.answer? else { return None };
+        let waited = now.saturating_duration_since(put_off);
+        let what = format!(
+            "the frame {sequence} came again {waited:.1?} after RETRY, which said retry_after_ms: {RETRY_AFTER_MS}"
+        );
+        (waited < RETRY_AT_LEAST).then_some((RETRY, what))
     }
 
     const fn is_pending(&self) -> bool {
@@ -75,11 +93,12 @@ impl Ledger {
         sequence: u64,
         face: Face,
         replay: &Replay,
+        now: Instant,
     ) -> (Vec<Breach>, bool) {
         let mut found = Vec::new();
         let counts = sequence > replay.delivered_through;
-        let Some(known) = self.0.get(&sequence) else {
-            self.0.insert(sequence, Sent { face, answer: None });
+        let Some(known) = self.0.get_mut(&sequence) else {
+            self.0.insert(sequence, Sent { face, answer: None, unheard: false });
             return (found, counts);
         };
         if !counts {
@@ -101,6 +120,7 @@ impl Ledger {
                 ),
             ));
         }
+        found.extend(known.too_soon(sequence, now));
         let told_before = replay.opened.checked_sub(UNDER_WAY).unwrap_or(replay.opened);
         if known.is_settled(told_before) && sequence < replay.first_pending {
             found.push((FINAL, format!(
@@ -108,6 +128,7 @@ impl Ledger {
                 replay.delivered_through
             )));
         }
+        known.unheard = true;
         (found, counts)
     }
 
@@ -115,6 +136,15 @@ impl Ledger {
     pub(super) fn answer(&mut self, sequence: u64, outcome: Outcome, now: Instant) {
         if let Some(sent) = self.0.get_mut(&sequence) {
             sent.answer = Some((outcome, now));
+            sent.unheard = false;
+        }
+    }
+
+    /// A stream ended: whether the newest answers came through nobody knows.
+    pub(super) fn stream_ended(&mut self, now: Instant) {
+        for sent in self.0.values_mut() {
+            let is_new = |(_, at)| now.saturating_duration_since(at) < UNDER_WAY;
+            sent.unheard |= sent.answer.is_some_and(is_new);
         }
     }
 
@@ -160,7 +190,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let replay = ledger.replay(0, now);
         for sequence in 1..=4 {
-            assert_eq!(ledger.take(sequence, face(sequence), &replay), (vec![], true));
+            assert_eq!(ledger.take(sequence, face(sequence), &replay, now), (vec![], true));
         }
         ledger.answer(1, Outcome::Delivered, now);
         ledger.answer(2, Outcome::Rejected, now);
@@ -176,7 +206,7 @@ mod tests {
         let checks = |through, sequence, tick| -> Vec<&'static str> {
             let mut ledger = ledger(now);
             let replay = ledger.replay(through, later);
-            let (found, _) = ledger.take(sequence, face(tick), &replay);
+            let (found, _) = ledger.take(sequence, face(tick), &replay, later);
             found.into_iter().map(|(check, _)| check).collect()
         };
         assert_eq!(checks(2, 3, 3), [] as [&str; 0]);
@@ -187,16 +217,56 @@ mod tests {
         assert_eq!(checks(2, 5, 5), [] as [&str; 0]);
     }
 
+    /// A frame that was put off may come when its time is there, and not at once; one that had no
+    /// answer may come at any time.
+    #[test]
+    fn what_was_put_off_waits() {
+        let now = Instant::now();
+        let checks = |sequence, after_ms| -> Vec<&'static str> {
+            let mut ledger = ledger(now);
+            let replay = ledger.replay(2, now);
+            let later = now + Duration::from_millis(after_ms);
+            let (found, _) = ledger.take(sequence, face(sequence), &replay, later);
+            found.into_iter().map(|(check, _)| check).collect()
+        };
+        assert_eq!(checks(3, 100), [RETRY]);
+        assert_eq!(checks(3, u64::from(RETRY_AFTER_MS)), [] as [&str; 0]);
+        assert_eq!(checks(4, 100), [] as [&str; 0]);
+    }
+
+    /// An answer that was under way when its stream ended may be lost: until the frame is answered
+    /// again it may come on each of the streams that follow, be it long after.
+    #[test]
+    fn an_answer_that_may_be_lost_is_given_again() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        let replay = ledger.replay(0, now);
+        ledger.take(1, face(1), &replay, now);
+        ledger.answer(1, Outcome::Delivered, now);
+        ledger.stream_ended(now + Duration::from_millis(10));
+        for after_ms in [5000, 9000] {
+            let later = now + Duration::from_millis(after_ms);
+            let replay = ledger.replay(0, later);
+            assert_eq!(ledger.take(1, face(1), &replay, later), (vec![], true), "{after_ms}");
+        }
+        ledger.answer(1, Outcome::Delivered, now);
+        let later = now + Duration::from_secs(20);
+        let replay = ledger.replay(0, later);
+        let (found, _) = ledger.take(1, face(1), &replay, later);
+        assert_eq!(found[0].0, FINAL, "it was told again, and long ago");
+    }
+
     /// A number may be late, on the other stream, but not missing for good.
     #[test]
     fn a_number_that_never_came_is_missing() {
-        let mut ledger = ledger(Instant::now());
+        let now = Instant::now();
+        let mut ledger = ledger(now);
         assert_eq!(ledger.missing(), None);
-        let replay = ledger.replay(4, Instant::now());
-        ledger.take(7, face(7), &replay);
+        let replay = ledger.replay(4, now);
+        ledger.take(7, face(7), &replay, now);
         assert_eq!(ledger.missing(), Some(5));
-        ledger.take(5, face(5), &replay);
-        ledger.take(6, face(6), &replay);
+        ledger.take(5, face(5), &replay, now);
+        ledger.take(6, face(6), &replay, now);
         assert_eq!(ledger.missing(), None);
     }
 }

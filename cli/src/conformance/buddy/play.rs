@@ -53,7 +53,7 @@ pub(super) async fn all(stage: &mut Stage, args: &BuddyArgs) -> anyhow::Result<(
         let why = "the buddy only discovers, and such a buddy opens no Ingest stream";
         OF_INGEST.iter().for_each(|name| stage.report.skip(name, why));
     }
-    steps::all(stage, args, &roles).await;
+    steps::all(stage, args, &roles).await?;
     if sends {
         sparing(stage, args).await?;
     }

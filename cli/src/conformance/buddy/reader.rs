@@ -16,6 +16,8 @@ pub(super) type Breach = (&'static str, String);
 pub(super) struct Segment {
     entities: HashMap<u32, Level>,
     ended: HashSet<u32>,
+    /// Names of the nodes, by id.
+    nodes: HashMap<u32, String>,
     layouts: HashMap<u32, Vec<Column>>,
     /// Entities and layouts of which there was a row.
     seen: HashSet<(u32, u32)>,
@@ -59,6 +61,13 @@ impl Segment {
             sequence => format!("in the frame of sequence {sequence}"),
         };
         found.into_iter().map(|(check, what)| (check, format!("{at}: {what}"))).collect()
+    }
+
+    /// Whether there was a row of a node of this name.
+    pub(super) fn has_rows_of(&self, node: &str) -> bool {
+        let has_row =
+            |id: u32| self.layouts.keys().any(|layout| self.seen.contains(&(id, *layout)));
+        self.nodes.iter().any(|(id, name)| name == node && has_row(*id))
     }
 
     fn define(&mut self, define: &Define, found: &mut Vec<Breach>) {
@@ -117,6 +126,9 @@ impl Segment {
         nameless(entity, found);
         limits::labels(&entity.labels, &format!("entity {id}"), found);
         limits::name(&entity.name, &format!("the name of entity {id}"), found);
+        if level == Level::Node {
+            self.nodes.insert(id, entity.name.clone());
+        }
         if self.entities.insert(id, level).is_some() {
             found.push((IDS, format!("the entity {id} is defined twice in one segment")));
         }

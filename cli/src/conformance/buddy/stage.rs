@@ -7,8 +7,8 @@ use std::{
 };
 
 use heapster_proto::v1::{
-    AssignmentReply, FromBuddy, Hello, Refusal, Role, ToBuddy, Welcome, delivery::Outcome,
-    from_buddy::Kind, open::Purpose, to_buddy,
+    AssignmentReply, FromBuddy, Health, Hello, HostState, Refusal, Role, ToBuddy, Welcome,
+    delivery::Outcome, from_buddy::Kind, open::Purpose, to_buddy,
 };
 use tokio::{sync::mpsc, time::timeout};
 use tonic::Status;
@@ -18,7 +18,7 @@ use super::{
     hosts::Hosts,
     ingest::{Answering, Ingest, Wanted},
     ledger::Ledger,
-    limits,
+    limits, served,
     server::{Answers, Event, What},
 };
 use crate::conformance::{
@@ -68,6 +68,8 @@ pub(super) struct Stage {
     /// Of this Control stream.
     pub(super) heartbeats: Vec<Instant>,
     pub(super) replies: Vec<AssignmentReply>,
+    /// The newest of the host that the check serves.
+    pub(super) served_state: Option<HostState>,
     /// Refused for good: what comes now is wrong.
     pub(super) refused: bool,
     said_goodbye: bool,
@@ -91,6 +93,7 @@ impl Stage {
             greet: Greet::Welcome,
             wanted: Wanted {
                 session_id: String::new(),
+                before: None,
                 instance_id: String::new(),
                 credit_bytes: limits::CREDIT_BYTES,
                 answering: Answering::Deliver,
@@ -104,6 +107,7 @@ impl Stage {
             hellos: Vec::new(),
             heartbeats: Vec::new(),
             replies: Vec::new(),
+            served_state: None,
             refused: false,
             said_goodbye: false,
             sessions: 0,
@@ -182,10 +186,17 @@ impl Stage {
     /// Ends all streams as a master does that goes away.
     pub(super) fn cut(&mut self) {
         self.ingests.values().for_each(Ingest::cut);
-        self.ingests.clear();
+        self.end_ingests();
         if let Some(control) = self.control.take() {
             let gone = Status::unavailable("cut by the conformance check");
             let _ = control.answers.try_send(Err(gone));
+        }
+    }
+
+    fn end_ingests(&mut self) {
+        if !self.ingests.is_empty() {
+            self.ingests.clear();
+            self.ledger.stream_ended(Instant::now());
         }
     }
 
@@ -198,6 +209,11 @@ impl Stage {
     pub(super) fn was_backfilled(&self, sequence: u64) -> bool {
         let backfills = self.ingests.values().filter(|ingest| ingest.is(Purpose::Backfill));
         backfills.into_iter().any(|ingest| ingest.numbers.contains(&sequence))
+    }
+
+    /// Whether there were rows of a node of this name.
+    pub(super) fn has_rows_of(&self, node: &str) -> bool {
+        self.ingests.values().any(|ingest| ingest.has_rows_of(node))
     }
 
     /// The next numbered live frame is answered so.
@@ -229,7 +245,9 @@ impl Stage {
                 found.into_iter().for_each(|(check, what)| self.report.fail(check, what));
             }
             What::Ended => {
-                self.ingests.remove(&stream);
+                if self.ingests.remove(&stream).is_some() {
+                    self.ledger.stream_ended(Instant::now());
+                }
                 if self.control.as_ref().is_some_and(|control| control.stream == stream) {
                     self.control = None;
                 }
@@ -289,8 +307,14 @@ impl Stage {
             Kind::Heartbeat(_) => self.heartbeat(),
             Kind::AssignmentReply(reply) => self.replies.push(reply),
             Kind::Goodbye(_) => self.said_goodbye = true,
-            Kind::Hello(_) | Kind::Health(_) => {}
+            Kind::Health(health) => self.health(health),
+            Kind::Hello(_) => {}
         }
+    }
+
+    fn health(&mut self, health: Health) {
+        let served = health.hosts.into_iter().rfind(|state| state.host_id == served::NAME);
+        self.served_state = served.or_else(|| self.served_state.take());
     }
 
     fn heartbeat(&mut self) {
@@ -321,8 +345,9 @@ impl Stage {
         self.hosts = Hosts::default();
         self.heartbeats.clear();
         self.replies.clear();
+        self.served_state = None;
         self.said_goodbye = false;
-        self.ingests.clear();
+        self.end_ingests();
         match self.greet.clone() {
             Greet::Refuse(refusal) => self.refuse(refusal),
             Greet::Welcome => {
@@ -347,7 +372,9 @@ impl Stage {
 
     fn welcome(&mut self) -> Welcome {
         self.sessions += 1;
-        self.wanted.session_id = format!("conformance-session-{}", self.sessions);
+        let session_id = format!("conformance-session-{}", self.sessions);
+        let before = std::mem::replace(&mut self.wanted.session_id, session_id);
+        self.wanted.before = Some((before, Instant::now()));
         Welcome {
             version: 1,
             session_id: self.wanted.session_id.clone(),

@@ -1,16 +1,19 @@
 //! The act of a master that does what masters do: step by step, from the first list of hosts to the
 //! end of the buddy.
 
+mod assigned;
+
 use std::time::Duration;
 
 use heapster_proto::v1::{
-    Assignment, Drain, Role, SnapshotRequest, delivery::Outcome, open::Purpose, to_buddy,
+    Drain, Role, SnapshotRequest, delivery::Outcome, open::Purpose, to_buddy,
 };
 
 use super::{
-    ASSIGNMENT, CONTROL, DEFINITIONS, DRAIN, FINAL, HEARTBEAT, HOSTS, IDS, LIMITS, OPEN, RECONNECT,
-    RESEND, RETRY, ROUND, ROWS, SEQUENCE, SNAPSHOT,
+    CONTROL, DEFINITIONS, DRAIN, FINAL, HEARTBEAT, HOSTS, IDS, LIMITS, OPEN, RECONNECT, RESEND,
+    RETRY, ROUND, ROWS, SEQUENCE, SNAPSHOT,
     ingest::Answering,
+    served::ServedHost,
     stage::{HEARTBEAT_EVERY, HEARTBEAT_SLACK, Stage},
 };
 use crate::conformance::BuddyArgs;
@@ -24,23 +27,27 @@ const DRAIN_MS: u32 = 1000;
 struct Steps<'a> {
     stage: &'a mut Stage,
     timeout: Duration,
+    resolution: Duration,
     discovers: bool,
     polls: bool,
     sends: bool,
 }
 
 /// Plays all steps.
-pub(super) async fn all(stage: &mut Stage, args: &BuddyArgs, roles: &[Role]) {
+pub(super) async fn all(stage: &mut Stage, args: &BuddyArgs, roles: &[Role]) -> anyhow::Result<()> {
+    let served = ServedHost::start(args.listen).await?;
     let has = |role: Role| roles.contains(&role);
     let mut steps = Steps {
         stage,
         timeout: args.common.timeout,
+        resolution: args.resolution,
         discovers: has(Role::Discovers),
         polls: has(Role::Polls),
         sends: has(Role::Polls) || has(Role::ObservesEvents),
     };
     steps.hosts().await;
     steps.assignment().await;
+    let is_polled = steps.polls_the_assigned(&served).await;
     let flows = steps.sends && steps.frames().await;
     if flows {
         steps.put_off().await;
@@ -50,10 +57,14 @@ pub(super) async fn all(stage: &mut Stage, args: &BuddyArgs, roles: &[Role]) {
         let names = [OPEN, DEFINITIONS, IDS, ROWS, LIMITS, SEQUENCE, RETRY, FINAL, RESEND];
         names.iter().for_each(|name| steps.stage.report.skip(name, why));
     }
+    if is_polled {
+        steps.leaves_the_assigned(&served).await;
+    }
     steps.heartbeats().await;
     steps.drain().await;
     steps.cut(flows).await;
     steps.end().await;
+    Ok(())
 }
 
 impl Steps<'_> {
@@ -89,22 +100,6 @@ impl Steps<'_> {
         self.stage.tell(to_buddy::Kind::SendSnapshot(SnapshotRequest { reason }));
         let what = "no whole HostSnapshot came after send_snapshot";
         self.expect(SNAPSHOT, what, |stage| stage.hosts.snapshots > before).await;
-    }
-
-    /// Assigns what the buddy has found itself, in two chunks.
-    async fn assignment(&mut self) {
-        if !self.polls {
-            return self.stage.report.skip(ASSIGNMENT, "the buddy has not the role POLLS");
-        }
-        let mut hosts = self.stage.hosts.listed.clone();
-        let rest = hosts.split_off(hosts.len() / 2);
-        for (hosts, last) in [(hosts, false), (rest, true)] {
-            let assignment = Assignment { version: 1, hosts, last, own_hosts: false };
-            self.stage.tell(to_buddy::Kind::Assignment(assignment));
-        }
-        let what = "no AssignmentReply of version 1 came";
-        let replied = |stage: &Stage| stage.replies.iter().any(|reply| reply.version == 1);
-        self.expect(ASSIGNMENT, what, replied).await;
     }
 
     /// Waits for rows and rounds; whether frames come at all.

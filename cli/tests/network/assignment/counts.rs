@@ -17,6 +17,7 @@ pub(crate) struct Counts {
     hosts: BTreeMap<String, OfHost>,
     /// What the whole cluster uses, by tick.
     sums: BTreeMap<i64, f64>,
+    first: i64,
     last: i64,
     resolution_ms: i64,
 }
@@ -48,7 +49,7 @@ impl Counts {
             }
             hosts.insert(host.clone(), OfHost { asked, rows: BTreeSet::new() });
         }
-        let mut counts = Self { hosts, sums: BTreeMap::new(), last: until, resolution_ms };
+        let mut counts = Self { hosts, sums: BTreeMap::new(), first, last: until, resolution_ms };
         let text = fs::read_to_string(rows).unwrap_or_default();
         let counts_here =
             |line: &&str| line.contains(r#""type":"node""#) || line.contains(r#""type":"cluster""#);
@@ -68,7 +69,8 @@ impl Counts {
                     of_host.rows.insert(tick);
                 }
             }
-            Some("cluster") => {
+            // Before that the buddies were still given their hosts, one after the other.
+            Some("cluster") if tick >= self.first => {
                 let samples = row["samples"].as_array().unwrap();
                 let usage = samples.iter().find(|sample| sample["metric"] == "memory/usage");
                 self.sums.insert(tick, usage.unwrap()["value"].as_f64().unwrap());
@@ -89,6 +91,43 @@ impl Counts {
     pub(crate) fn ticks_between(&self, from_ms: i64, until_ms: i64) -> RangeInclusive<i64> {
         let tick = |time_ms: i64| time_ms / self.resolution_ms * self.resolution_ms;
         tick(from_ms)..=tick(until_ms) + self.resolution_ms
+    }
+
+    /// Phases with the ticks that they touch, and the rest: how often hosts were asked for a tick, and
+    /// how many times one has no rows for one.
+    pub(crate) fn table(&self, phases: &[(&str, &RangeInclusive<i64>)]) -> String {
+        let mut table = format!(
+            "{} hosts, a tick every {} s, {} ticks with sums\n{:8} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8}\n",
+            self.hosts.len(),
+            self.resolution_ms / 1000,
+            self.sums.len(),
+            "",
+            "ticks",
+            "never",
+            "once",
+            "twice",
+            "thrice",
+            "no rows"
+        );
+        let calm = |tick: &i64| !phases.iter().any(|(_, ticks)| ticks.contains(tick));
+        table.push_str(&self.line("calm", calm));
+        for (name, ticks) in phases {
+            table.push_str(&self.line(name, |tick| ticks.contains(tick)));
+        }
+        table
+    }
+
+    fn line(&self, name: &str, of: impl Fn(&i64) -> bool) -> String {
+        let all = || {
+            let each = self.hosts.values();
+            each.flat_map(|of_host| of_host.asked.iter().map(move |asked| (of_host, asked)))
+                .filter(|(_, (tick, _))| of(tick))
+        };
+        let asked = |count: usize| all().filter(|(_, (_, asked))| **asked == count).count();
+        let missing = all().filter(|(of_host, (tick, _))| !of_host.rows.contains(tick)).count();
+        let ticks = all().count() / self.hosts.len().max(1);
+        let [never, once, twice, thrice] = [0, 1, 2, 3].map(asked);
+        format!("{name:8} {ticks:>6} {never:>8} {once:>8} {twice:>8} {thrice:>8} {missing:>8}\n")
     }
 
     /// The sums that there are, are those of all hosts, and most ticks have one. A tick that lacks less
