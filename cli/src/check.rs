@@ -79,7 +79,11 @@ pub(crate) fn run(check: &CheckArgs) -> anyhow::Result<()> {
             command.uplink.config().map_err(anyhow::Error::msg)?;
             polling(&command.polling)?
         }
-        Run::Check(_) | Run::Conformance(_) | Run::Completions { .. } => {
+        Run::Check(_)
+        | Run::Conformance(_)
+        | Run::Completions { .. }
+        | Run::Token(_)
+        | Run::Cert(_) => {
             bail!("{file} is for no command that runs")
         }
     };

@@ -60,6 +60,24 @@ pub(crate) const CONFORMANCE_MASTER: &str = "\
 Examples:
   heapster conformance master --endpoint http://HOST:8085";
 
+pub(crate) const TOKEN_NEW: &str = "\
+Examples:
+  For the buddies of the cluster lab, into a file that they are given
+    heapster token new lab --cluster lab --token-file lab.token
+  For those that only poll, in all clusters of a region
+    heapster token new pollers --cluster 'eu-*' --role polls
+  For a dashboard
+    heapster token new grafana --access read";
+
+pub(crate) const CERT_NEW: &str = "\
+Examples:
+  heapster cert new certificates --host heapster.example
+  heapster cert new certificates --host heapster.example --host 10.0.0.7 --force";
+
+pub(crate) const CERT_BUDDY: &str = "\
+Examples:
+  heapster cert buddy certificates --name lab --cluster lab";
+
 pub(crate) const COMPLETIONS: &str = "\
 Examples:
   heapster completions bash > /etc/bash_completion.d/heapster
