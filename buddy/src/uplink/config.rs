@@ -94,12 +94,15 @@ impl UplinkConfig {
         tls: ClientTls,
         resolution: Option<Resolution>,
     ) -> Result<Self, String> {
-        let url = checked(master, insecure).map_err(|why| format!("--master {master}: {why}"))?;
+        // What stands before an @ may be a password.
+        let shown = master.rsplit_once('@').map_or(master, |(_, rest)| rest);
+        let wrong = |why: &dyn fmt::Display| format!("--master {shown}: {why}");
+        let url = checked(master, insecure).map_err(|why| wrong(&why))?;
         let encrypted = url.scheme() == "https";
         tls.check(encrypted)?;
         let known = Mutex::new(tls.read(encrypted)?);
         let endpoint = endpoint(url.as_str());
-        let endpoint = endpoint.map_err(|error| format!("--master {master}: {error}"))?;
+        let endpoint = endpoint.map_err(|error| wrong(&error))?;
         let place = Place { url, insecure, endpoint, tls, known };
         Ok(Self { way: Way::Url(Arc::new(place)), resolution })
     }
@@ -290,7 +293,8 @@ mod tests {
         assert!(error("m:8085", false).ends_with("write https://m:8085"));
         assert!(error("tcp://m:8085", true).ends_with("begin with http://"));
         assert!(error("nonsense", true).contains("no URL"));
-        assert!(error("https://me:hunter2@m", false).contains("--token-file"));
+        let said = error("https://me:hunter2@m", false);
+        assert!(said.contains("--token-file") && !said.contains("hunter2"), "{said}");
         assert!(new("https://m:8085", false).is_ok());
         assert!(UplinkConfig::loopback("10.0.0.1:1".parse().unwrap(), None).is_err());
     }

@@ -10,7 +10,7 @@ const PAGES: [&str; 8] = [
     "/metrics",
     "/api/v1/clusters",
     "/api/v1/buddies",
-    "/api/v1/model/nodes/",
+    "/api/v1/metric-export-schema",
     "/api/v1/sinks",
     "/api/v1/openapi.json",
 ];
@@ -75,7 +75,7 @@ fn a_browser_may_give_the_token_as_a_password() {
     assert!(page.body.starts_with("<!doctype html>"), "{}", page.body);
     let changes = Request {
         authorities: keys.read("ca.crt"),
-        headers: vec!["authorization: Bearer abc".to_owned()],
+        headers: vec!["authorization: Bearer abc".to_owned(), "content-length: 0".to_owned()],
         method: "POST".to_owned(),
         ..Request::default()
     };

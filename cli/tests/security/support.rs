@@ -108,9 +108,14 @@ pub(crate) struct Master {
 impl Master {
     /// Starts one at one tick a second, and waits until it serves.
     pub(crate) fn start(options: &[String]) -> Self {
+        Self::start_logging("heapster=debug,info", options)
+    }
+
+    /// The same with a filter for its log.
+    pub(crate) fn start_logging(log: &str, options: &[String]) -> Self {
         let [http, grpc] = free_ports().unwrap();
         let (listen, grpc_listen) = (format!("127.0.0.1:{http}"), format!("127.0.0.1:{grpc}"));
-        let fixed = ["master", "--resolution", "1s", "--log", "heapster=debug"];
+        let fixed = ["master", "--resolution", "1s", "--log", log];
         let addresses = ["--listen", &listen, "--grpc-listen", &grpc_listen];
         let arguments = fixed.iter().chain(&addresses).map(|argument| (*argument).to_owned());
         let arguments: Vec<String> = arguments.chain(options.iter().cloned()).collect();
