@@ -12,6 +12,7 @@ use clap::{ArgAction, Args, Parser, ValueEnum};
 use heapster_shared::{
     spec::Spec,
     tick::Resolution,
+    tls::ClientTls,
     units::{ByteSize, parse_duration},
 };
 
@@ -120,9 +121,12 @@ impl EventArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Master")]
 pub struct UplinkArgs {
-    /// The master to send to, such as http://heapster.example:8085
+    /// The master to send to, such as https://heapster.example:8085
     #[arg(long, value_name = "URL")]
     pub master: String,
+    #[command(flatten)]
+    #[allow(missing_docs)] // it would be shown as help
+    pub tls: ClientTls,
     /// Speak plain text with the master: anyone on the way can read and change it
     #[arg(long)]
     pub insecure: bool,
@@ -137,7 +141,12 @@ impl UplinkArgs {
     /// # Errors
     /// A sentence for the user.
     pub fn config(&self) -> Result<crate::uplink::UplinkConfig, String> {
-        crate::uplink::UplinkConfig::new(&self.master, self.insecure, self.resolution)
+        crate::uplink::UplinkConfig::new(
+            &self.master,
+            self.insecure,
+            self.tls.clone(),
+            self.resolution,
+        )
     }
 }
 

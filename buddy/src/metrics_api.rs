@@ -32,15 +32,11 @@ mod usage;
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
-use heapster_shared::spec::Spec;
+use heapster_shared::{spec::Spec, tls::KeyFiles};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    auth::Gate,
-    certificate::{Certificate, Files},
-    handler::Handler,
-};
+use self::{auth::Gate, certificate::Certificate, handler::Handler};
 pub use self::{limits::ConnectionLimits, options::MetricsArgs, store::MetricsStore};
 use crate::{
     kubernetes::{Cluster, Connector},
@@ -86,7 +82,7 @@ impl MetricsApi {
             );
         }
         let files = args.metrics_tls_cert.zip(args.metrics_tls_key);
-        let files = files.map(|(certificate, key)| Files { certificate, key });
+        let files = files.map(|(certificate, key)| KeyFiles { certificate, key });
         let certificate = Certificate::load(files);
         let certificate = certificate.map_err(anyhow::Error::msg).context("--metrics-tls-cert")?;
         Ok(Some(Self {

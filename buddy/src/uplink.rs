@@ -29,11 +29,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use crate::{events::Observation, poller::Polled};
 use assigned::Assigned;
-pub use config::UplinkConfig;
+use config::Line;
+pub use config::{Connect, UplinkConfig};
 use control::{Control, Greeting};
 #[doc(hidden)]
 pub use encode::{Encoded, SegmentWriter, WriteLimits};
@@ -92,6 +93,8 @@ pub struct Uplink {
     backoff: Backoff,
     /// Where the master sent us instead of [`UplinkConfig::master`].
     redirect: Option<UplinkConfig>,
+    /// Whether a master has ever welcomed this buddy.
+    was_welcome: bool,
 }
 
 /// The master does not want this buddy: a sentence that says why.
@@ -140,7 +143,17 @@ impl Uplink {
         let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let observer = ObserverPort::default();
         let assigned = Assigned::default();
-        Self { config, identity, ports, assigned, observer, journal, backoff, redirect: None }
+        Self {
+            config,
+            identity,
+            ports,
+            assigned,
+            observer,
+            journal,
+            backoff,
+            redirect: None,
+            was_welcome: false,
+        }
     }
 
     /// Takes over what an earlier start left in this directory; returns the number of frames.
@@ -242,10 +255,11 @@ impl Uplink {
             () = drain.cancelled() => return SessionEnd::Drained,
             connected = self.connect() => connected,
         };
-        let (channel, mut control, welcome) = match connected {
+        let (line, mut control, welcome) = match connected {
             Ok(connected) => connected,
             Err(end) => return end,
         };
+        self.was_welcome = true;
         tracing::info!(
             master = self.target().url(),
             software = welcome.software,
@@ -255,16 +269,15 @@ impl Uplink {
         self.ports.set_resolution(welcome.resolution_ms);
         let limits = WriteLimits::told(&welcome.limits.unwrap_or_default());
         self.journal.start_session(welcome.session_id, limits);
-        let compressed = self.target().is_compressed();
         let journal = Arc::clone(&self.journal);
         // Without rows and events there is no log: such a buddy is one of Control alone.
         let has_log = self.identity.duties.polls || self.observer.observes();
         let end = tokio::select! {
             end = control.run(&mut self.ports, &mut self.assigned, &journal, drain) => end,
-            status = ingest::run(channel.clone(), compressed, &journal, Purpose::Live), if has_log => {
+            status = ingest::run(&line, &journal, Purpose::Live), if has_log => {
                 SessionEnd::Lost(Lost::from_status(&status))
             }
-            status = backfill(&channel, compressed, &journal), if has_log => {
+            status = backfill(&line, &journal), if has_log => {
                 SessionEnd::Lost(Lost::from_status(&status))
             }
         };
@@ -277,29 +290,26 @@ impl Uplink {
         }
     }
 
-    async fn connect(&self) -> Result<(Channel, Control, Welcome), SessionEnd> {
-        let target = self.target();
+    async fn connect(&self) -> Result<(Line, Control, Welcome), SessionEnd> {
         let lost = |reason| SessionEnd::Lost(Lost::because(reason));
-        let channel = target.endpoint().connect().await;
-        let channel = channel.map_err(|error| lost(trouble::of_connecting(&error)))?;
+        let line = self.target().connect().await.map_err(lost)?;
         let observer = self.observer.clone();
-        let (compressed, in_force) = (target.is_compressed(), self.assigned.version());
-        let opened =
-            Control::open(channel.clone(), compressed, &self.identity, observer, in_force).await;
+        let in_force = self.assigned.version();
+        let opened = Control::open(&line, &self.identity, observer, in_force).await;
         match opened.map_err(|status| lost(trouble::of_greeting(&status)))? {
-            Greeting::Welcome(control, welcome) => Ok((channel, *control, welcome)),
-            Greeting::Refusal(refusal) => Err(control::refused(refusal)),
+            Greeting::Welcome(control, welcome) => Ok((line, *control, welcome)),
+            Greeting::Refusal(refusal) => Err(control::refused(refusal, self.was_welcome)),
         }
     }
 }
 
 /// Keeps a backfill stream open while there is something for it; returns when the session has to
 /// end.
-async fn backfill(channel: &Channel, compressed: bool, journal: &Journal) -> Status {
+async fn backfill(line: &Line, journal: &Journal) -> Status {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     loop {
         let started = Instant::now();
-        let status = ingest::run(channel.clone(), compressed, journal, Purpose::Backfill).await;
+        let status = ingest::run(line, journal, Purpose::Backfill).await;
         match status.code() {
             Code::Unauthenticated => return status,
             Code::InvalidArgument => journal.cut_backfill(Cut::Unreadable(status.message())),

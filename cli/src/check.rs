@@ -17,7 +17,7 @@ pub(crate) struct CheckArgs {
     #[arg(value_name = "CONFIG")]
     file: PathBuf,
     /// The command that it is for [default: buddy where it sets `master`, master where it has
-    /// neither `source` nor `discovery` but sets `insecure`, else standalone]
+    /// neither `source` nor `discovery` but sets `insecure` or `tls_cert`, else standalone]
     #[arg(long = "as", value_name = "COMMAND")]
     command: Option<Command>,
 }
@@ -48,7 +48,7 @@ impl Command {
         };
         if sets("master") {
             Self::Buddy
-        } else if sets("insecure") && !sets("source") && !sets("discovery") {
+        } else if (sets("insecure") || sets("tls_cert")) && !sets("source") && !sets("discovery") {
             Self::Master
         } else {
             Self::Standalone
@@ -79,7 +79,11 @@ pub(crate) fn run(check: &CheckArgs) -> anyhow::Result<()> {
             command.uplink.config().map_err(anyhow::Error::msg)?;
             polling(&command.polling)?
         }
-        Run::Check(_) | Run::Conformance(_) | Run::Completions { .. } => {
+        Run::Check(_)
+        | Run::Conformance(_)
+        | Run::Completions { .. }
+        | Run::Token(_)
+        | Run::Cert(_) => {
             bail!("{file} is for no command that runs")
         }
     };
@@ -92,6 +96,7 @@ pub(crate) fn run(check: &CheckArgs) -> anyhow::Result<()> {
 }
 
 fn master(args: &MasterArgs) -> anyhow::Result<Vec<String>> {
+    heapster_master::access::Door::open(args)?;
     let sinks = args.sinks.iter().map(|spec| {
         let configured = heapster_master::sinks::configure(spec.clone())?;
         Ok(format!("sink {}", configured.name))

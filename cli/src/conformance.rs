@@ -15,7 +15,7 @@ use std::{io::Write, net::SocketAddr, time::Duration};
 
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
-use heapster_shared::units::parse_duration;
+use heapster_shared::{tls::ClientTls, units::parse_duration};
 use report::Report;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -62,9 +62,11 @@ struct BuddyArgs {
 
 #[derive(Args, Clone, Debug)]
 struct MasterArgs {
-    /// Where the master takes buddies, such as http://127.0.0.1:8085
+    /// Where the master takes buddies, such as http://127.0.0.1:8085 or https://heapster.example:8085
     #[arg(long, value_name = "URL")]
     endpoint: String,
+    #[command(flatten)]
+    tls: ClientTls,
     #[command(flatten)]
     common: CommonArgs,
 }

@@ -22,15 +22,21 @@ pub(crate) const MASTER: &str = "\
 Examples:
   For buddies on this machine
     heapster master --insecure
-  For buddies everywhere, and into InfluxDB, which has to have each sample
-    heapster master --insecure --grpc-listen 0.0.0.0:8085 \\
+  For buddies everywhere, with what `heapster cert new keys` and `heapster token new` have made
+    heapster master --tls-cert keys/master.crt --tls-key keys/master.key \\
+      --credentials keys/credentials.toml --grpc-listen 0.0.0.0:8085
+  Into InfluxDB, which has to have each sample
+    heapster master --insecure \\
       --sink 'influxdb:http://127.0.0.1:8086?db=k8s&required=true'
   Polls hosts itself that buddies only find
     heapster master --insecure --poll";
 
 pub(crate) const BUDDY: &str = "\
 Examples:
-  The machine that it runs on
+  The machine that it runs on, and a master with a certificate
+    heapster buddy --master https://HOST:8085 --master-ca keys/ca.crt \\
+      --token-file lab.token --cluster lab
+  The same in plain text
     heapster buddy --insecure --master http://HOST:8085 --cluster lab
   The cAdvisors on the hosts in a file
     heapster buddy --insecure --master http://HOST:8085 --cluster lab \\
@@ -58,7 +64,27 @@ Examples:
 
 pub(crate) const CONFORMANCE_MASTER: &str = "\
 Examples:
-  heapster conformance master --endpoint http://HOST:8085";
+  heapster conformance master --endpoint http://HOST:8085
+  heapster conformance master --endpoint https://HOST:8085 --master-ca ca.crt \\
+    --token-file conformance.token";
+
+pub(crate) const TOKEN_NEW: &str = "\
+Examples:
+  For the buddies of the cluster lab, into a file that they are given
+    heapster token new prod --cluster prod --token-file prod.token
+  For those that only poll, in all clusters of a region
+    heapster token new pollers --cluster 'eu-*' --role polls
+  For a dashboard
+    heapster token new grafana --access read";
+
+pub(crate) const CERT_NEW: &str = "\
+Examples:
+  heapster cert new certificates --host heapster.example
+  heapster cert new certificates --host heapster.example --host 10.0.0.7 --force";
+
+pub(crate) const CERT_BUDDY: &str = "\
+Examples:
+  heapster cert buddy certificates --name lab --cluster lab";
 
 pub(crate) const COMPLETIONS: &str = "\
 Examples:

@@ -3,13 +3,16 @@
 // Comments on options are shown as help, where they are plain text.
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
+mod cert;
 mod check;
 mod completions;
 mod conformance;
 mod console;
 mod examples;
+mod secret_file;
 mod standalone;
 mod standby;
+mod token;
 
 use clap::{Args, Parser, Subcommand};
 use heapster_buddy::args::{PollingArgs, UplinkArgs};
@@ -62,6 +65,10 @@ enum Run {
     /// It plays the other side, prints what is right and what is wrong, and fails where anything is.
     #[command(after_help = examples::CONFORMANCE)]
     Conformance(conformance::ConformanceArgs),
+    /// Make tokens for buddies and people
+    Token(token::TokenArgs),
+    /// Make certificates for a master and for buddies
+    Cert(cert::CertArgs),
     /// Print a script that completes commands and options in your shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions {
@@ -125,6 +132,8 @@ fn run(command: Run) -> anyhow::Result<()> {
         }
         Run::Check(check) => check::run(&check),
         Run::Conformance(conformance) => conformance::run(&conformance),
+        Run::Token(token) => token::run(&token),
+        Run::Cert(cert) => cert::run(&cert),
         Run::Completions { shell } => completions::print(shell),
     }
 }

@@ -1,14 +1,15 @@
-//! `heapster standalone`: a master and a buddy in one process, over loopback.
+//! `heapster standalone`: a master and a buddy in one process.
 
-use std::{
-    io::Write,
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{io::Write, net::Ipv4Addr, sync::Arc};
 
 use anyhow::Context;
-use heapster_buddy::{args::PollingArgs, run::Buddy, uplink::UplinkConfig};
+use heapster_buddy::{
+    args::PollingArgs,
+    run::Buddy,
+    uplink::{Connect, UplinkConfig},
+};
 use heapster_master::{
+    access::Within,
     args::MasterArgs,
     program::{Program, block_on, stop_signal},
     sinks::{CommonOptions, Configured},
@@ -20,8 +21,9 @@ use crate::console::Console;
 /// Runs until it is told to stop.
 pub(crate) fn run(mut master: MasterArgs, polling: PollingArgs) -> anyhow::Result<()> {
     let address = master.grpc_listen.get_or_insert_with(|| (Ipv4Addr::LOCALHOST, 0).into());
-    // What never leaves the machine needs no word of warning.
-    master.insecure |= address.ip().is_loopback();
+    // What never leaves the machine needs no word of warning, and no certificate.
+    let stays_here = address.ip().is_loopback() && master.listen.ip().is_loopback();
+    master.insecure |= stays_here && master.access.tls_cert.is_none();
     block_on(serve(master, polling))
 }
 
@@ -29,10 +31,10 @@ async fn serve(master: MasterArgs, polling: PollingArgs) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let console = Arc::new(Console::new(polling.cluster.clone()));
     let program = Program::build(&master, vec![configured(Arc::clone(&console))])?;
-    let page = format!("http://{}", program.http_address());
+    let scheme = if master.access.tls_cert.is_some() { "https" } else { "http" };
+    let page = format!("{scheme}://{}", program.http_address());
     console.attach(program.status(), format!("{page}/validate"));
-    let uplink = UplinkConfig::new(&local_url(program.grpc_address()), true, None);
-    let buddy = Buddy::build(polling, uplink.map_err(anyhow::Error::msg)?)?;
+    let buddy = Buddy::build(polling, UplinkConfig::within(connect(program.within())))?;
     greet(&page, &buddy, &master);
 
     beside_master(program, stop.clone(), buddy.run(stop)).await?
@@ -64,12 +66,12 @@ pub(crate) async fn beside_master<T: Send + 'static>(
     sent.context("what polls beside the master failed inside")
 }
 
-/// Where the buddy of this process reaches the master of this process.
-pub(crate) fn local_url(mut address: SocketAddr) -> String {
-    if address.ip().is_unspecified() {
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    format!("http://{address}")
+/// How the buddies of this process reach its master.
+pub(crate) fn connect(master: Within) -> Connect {
+    Arc::new(move || {
+        let master = master.clone();
+        Box::pin(async move { master.connect().await })
+    })
 }
 
 /// The console as a sink that gets what there is at once.

@@ -7,12 +7,17 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use heapster_buddy::{args::PollingArgs, run::Buddy, uplink::UplinkConfig};
+use heapster_buddy::{
+    args::PollingArgs,
+    run::Buddy,
+    uplink::{Connect, UplinkConfig},
+};
 use heapster_master::{
     actors::cluster::PollNeed,
     args::MasterArgs,
@@ -26,7 +31,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::standalone::{beside_master, local_url};
+use crate::standalone::{beside_master, connect};
 
 /// How often it is looked which clusters need a buddy.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -58,16 +63,20 @@ impl StandbyArgs {
             "--poll-source is for a master that polls: give --poll"
         );
         if self.poll {
-            self.buddy("default", "http://127.0.0.1:8085").context("--poll-source")?;
+            let nowhere: Connect = Arc::new(|| {
+                Box::pin(async {
+                    Err(std::io::Error::other("there is no master to check this with"))
+                })
+            });
+            self.buddy("default", nowhere).context("--poll-source")?;
         }
         Ok(())
     }
 
     /// A buddy of this process for a cluster.
-    fn buddy(&self, cluster: &str, master: &str) -> anyhow::Result<Buddy> {
+    fn buddy(&self, cluster: &str, master: Connect) -> anyhow::Result<Buddy> {
         let polling = PollingArgs::only_polling(cluster, BUDDY_ID, self.poll_source.clone())?;
-        let uplink = UplinkConfig::new(master, true, None).map_err(anyhow::Error::msg)?;
-        Ok(Buddy::build(polling, uplink)?.standing_by())
+        Ok(Buddy::build(polling, UplinkConfig::within(master))?.standing_by())
     }
 }
 
@@ -83,15 +92,16 @@ pub(crate) fn run(master: &MasterArgs, args: StandbyArgs) -> anyhow::Result<()> 
 async fn serve(master: &MasterArgs, args: StandbyArgs) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let program = Program::build(master, Vec::new())?;
-    let url = local_url(program.grpc_address());
-    let standby = Standby { args, url, status: program.status_handle(), buddies: BTreeMap::new() };
+    let master = connect(program.within());
+    let standby =
+        Standby { args, master, status: program.status_handle(), buddies: BTreeMap::new() };
     beside_master(program, stop.clone(), standby.run(stop)).await
 }
 
 /// The buddies of this process, by cluster.
 struct Standby {
     args: StandbyArgs,
-    url: String,
+    master: Connect,
     status: StatusHandle,
     buddies: BTreeMap<String, Polling>,
 }
@@ -136,7 +146,7 @@ impl Standby {
             }
             return;
         }
-        match self.args.buddy(&need.cluster, &self.url) {
+        match self.args.buddy(&need.cluster, Arc::clone(&self.master)) {
             Ok(buddy) => {
                 tracing::info!(
                     cluster = need.cluster,

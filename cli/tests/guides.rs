@@ -72,6 +72,11 @@ fn folder() -> tempfile::TempDir {
     let buddy =
         format!("{config}master = 'http://127.0.0.1:1'\n").replace("listen = '127.0.0.1:0'\n", "");
     fs::write(folder.path().join("buddy.toml"), buddy).unwrap();
+    // What `heapster cert new` and `heapster token new` leave where they are told to.
+    let place = Place { document: "the folder".to_owned(), line: 0 };
+    try_heapster(&place, "heapster cert new . --host HOST", folder.path());
+    let token = "heapster token new lab --cluster lab --token-file lab.token";
+    try_heapster(&place, token, folder.path());
     folder
 }
 
@@ -118,14 +123,15 @@ fn hostname() -> String {
 
 #[test]
 fn commands_in_the_guides_work() {
-    let folder = folder();
+    let folder_of_all = folder();
     let standalone = ["standalone", "--listen", "127.0.0.1:0", "--resolution", "1s"];
-    let mut standalone = run(&standalone.map(str::to_owned), folder.path());
+    let mut standalone = run(&standalone.map(str::to_owned), folder_of_all.path());
     let line = standalone.line("http://127.0.0.1:", SOON).unwrap();
     let base = line[line.find("http://").unwrap()..].trim().trim_end_matches('/').to_owned();
 
     let (mut tried, mut skipped) = (0, Vec::new());
     for (document, text) in documents() {
+        let folder = folder();
         for (place, line) in commands_of(&document, &text, "sh") {
             let skip = SKIPPED.iter().find(|(start, _)| format!("{line} ").starts_with(start));
             if let Some((_, why)) = skip {
@@ -147,9 +153,21 @@ fn commands_in_the_guides_work() {
 #[test]
 fn examples_of_the_help_work() {
     let folder = folder();
+    // The examples have the certificates in a folder of their own.
+    std::os::unix::fs::symlink(".", folder.path().join("keys")).unwrap();
     let mut tried = 0;
-    for command in ["standalone", "master", "buddy", "check", "completions"] {
-        let mut help = run(&["help".to_owned(), command.to_owned()], folder.path());
+    for command in [
+        "standalone",
+        "master",
+        "buddy",
+        "check",
+        "token new",
+        "cert new",
+        "cert buddy",
+        "completions",
+    ] {
+        let words = std::iter::once("help").chain(command.split(' '));
+        let mut help = run(&words.map(str::to_owned).collect::<Vec<_>>(), folder.path());
         assert!(help.wait(SOON).unwrap().success());
         // The end of the program and that of its output are two things.
         help.line("Examples:", SOON).unwrap();

@@ -3,6 +3,8 @@
 // Comments on options are shown as help, where they are plain text.
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
+mod access;
+
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
@@ -11,12 +13,14 @@ use std::{
 use clap::Args;
 use heapster_shared::{spec::Spec, tick::Resolution, units::ByteSize};
 
+pub use access::AccessArgs;
+
 /// Options of the master. Each is also a key of the configuration file and an environment
 /// variable, see `heapster_shared::config`.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Master")]
 pub struct MasterArgs {
-    /// Where to serve the page and the API, over HTTP
+    /// Where to serve the page and the API, over HTTPS, or HTTP with --insecure
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082")]
     pub listen: SocketAddr,
     /// Where buddies connect to, over gRPC [default: 127.0.0.1:8085; standalone: any free port of
@@ -27,7 +31,7 @@ pub struct MasterArgs {
     /// times
     #[arg(long = "sink", value_name = "SPEC")]
     pub sinks: Vec<Spec>,
-    /// Talk to buddies in plain text: anybody on the way can read and change what they send
+    /// Talk to buddies and by HTTP in plain text: anybody on the way can read and change what is sent
     #[arg(long)]
     pub insecure: bool,
     /// How often hosts are polled
@@ -39,6 +43,9 @@ pub struct MasterArgs {
     /// Memory that this past may take; the oldest goes first
     #[arg(long, value_name = "SIZE", default_value = "512MiB")]
     pub model_max_bytes: ByteSize,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub access: AccessArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub limits: LimitArgs,
@@ -91,11 +98,7 @@ impl MasterArgs {
     /// # Errors
     /// A sentence for the user.
     pub fn check(&self) -> Result<(), String> {
-        if !self.insecure {
-            return Err("TLS between master and buddies is not available yet: give --insecure \
-                        to talk in plain text, on a network that you trust"
-                .to_owned());
-        }
+        self.access.check(self.insecure, !self.listen.ip().is_loopback())?;
         if self.limits.credit_bytes.0 == 0 || self.limits.max_frame_bytes.0 == 0 {
             return Err("--credit-bytes and --max-frame-bytes must be more than 0".to_owned());
         }

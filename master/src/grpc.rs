@@ -11,21 +11,21 @@ pub mod decode;
 mod ingest;
 mod service;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::Addr;
 use decode::ReaderLimits;
 use heapster_proto::v1;
 use heapster_shared::tick::Resolution;
 use service::BuddyService;
-use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{
-    Request,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{Request, transport::Server};
 
-use crate::{actors::supervisor::Supervisor, args::LimitArgs};
+use crate::{
+    access::{Connections, Door, Peer, Shown, bearer},
+    actors::supervisor::Supervisor,
+    args::LimitArgs,
+};
 
 /// Messages to a buddy that may wait for it to read them.
 const OUTBOX_BOUND: usize = 64;
@@ -45,6 +45,8 @@ const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 pub struct Context {
     /// Finds the clusters.
     pub supervisor: Addr<Supervisor>,
+    /// Says who may connect, and as what.
+    pub door: Arc<Door>,
     /// Told to the buddies, and held.
     pub limits: LimitArgs,
     /// Told to the buddies.
@@ -57,15 +59,28 @@ pub struct Context {
     pub ingests: TaskTracker,
 }
 
+/// Where a request comes from, for people.
 fn peer<T>(request: &Request<T>) -> String {
-    request.remote_addr().map_or_else(String::new, |peer: SocketAddr| peer.to_string())
+    match request.extensions().get::<Peer>() {
+        Some(Peer { is_within: true, .. }) => "this process".to_owned(),
+        Some(Peer { address: Some(address), .. }) => address.to_string(),
+        _ => String::new(),
+    }
 }
 
-/// Serves the protocol, reflection and health on this listener until `closing`.
+/// What whoever makes a request shows of himself.
+fn shown<T>(request: &Request<T>) -> Shown {
+    let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
+    let header = request.metadata().get("authorization");
+    let token = header.map(|header| bearer(header.as_encoded_bytes()));
+    Shown { chain: peer.chain, token, is_within: peer.is_within }
+}
+
+/// Serves the protocol, reflection and health on these connections until `closing`.
 ///
 /// # Errors
-/// When the listener fails.
-pub async fn serve(context: Context, listener: TcpListener) -> anyhow::Result<()> {
+/// When the server fails.
+pub(crate) async fn serve(context: Context, connections: Connections) -> anyhow::Result<()> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -87,10 +102,7 @@ pub async fn serve(context: Context, listener: TcpListener) -> anyhow::Result<()
         .add_service(reflection)
         .add_service(health_service)
         .add_service(heapster)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            closing.cancelled_owned(),
-        );
+        .serve_with_incoming_shutdown(connections, closing.cancelled_owned());
     let (served, ()) = tokio::join!(server, not_serving);
     Ok(served?)
 }

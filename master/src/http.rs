@@ -6,6 +6,7 @@
 mod ask;
 mod error;
 mod export;
+mod gate;
 mod health;
 mod html;
 mod metrics;
@@ -29,13 +30,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{App, HttpServer, dev::Server, middleware::Compress, web};
+use actix_web::{
+    App, HttpServer,
+    dev::Server,
+    middleware::{Compress, from_fn},
+    web,
+};
 
 pub use model::{PointAnswer, SeriesAnswer};
 pub use routes::configure;
 pub use schema::{LabelDescription, MetricDescription, SchemaAnswer};
 
-use crate::{actors::model::ModelHandle, status::StatusSource};
+use crate::{access::Door, actors::model::ModelHandle, status::StatusSource};
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -76,20 +82,32 @@ const WORKERS: usize = 2;
 /// How long a client may take to send its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves on a socket that is bound already, until the server is dropped or stopped by its handle.
+/// Serves whom the door lets in, on a socket that is bound already, until the server is dropped or
+/// stopped by its handle.
 ///
 /// # Errors
-/// When the socket cannot be listened on.
-pub fn serve(listener: TcpListener, state: AppState) -> std::io::Result<Server> {
+/// When the socket cannot be listened on, or TLS cannot be set up.
+pub fn serve(listener: TcpListener, state: AppState, door: Arc<Door>) -> anyhow::Result<Server> {
     let state = web::Data::new(state);
+    let tls = door.tls(&[])?;
+    let door = web::Data::from(door);
     let server = HttpServer::new(move || {
-        App::new().app_data(state.clone()).configure(configure).wrap(Compress::default())
+        App::new()
+            .app_data(state.clone())
+            .app_data(door.clone())
+            .configure(configure)
+            .wrap(from_fn(gate::check))
+            .wrap(Compress::default())
     });
     let server = server
         .workers(WORKERS)
         .client_request_timeout(REQUEST_TIMEOUT)
         .shutdown_timeout(5)
-        .disable_signals()
-        .listen(listener)?;
+        .on_connect(gate::keep_chain)
+        .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
     Ok(server.run())
 }

@@ -7,6 +7,7 @@
 //!   └─▶ session ─────┘
 //! ```
 
+pub mod access;
 pub mod actors;
 pub mod args;
 pub mod core;

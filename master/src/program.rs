@@ -12,6 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::Within,
     actors::{
         SinkChild, SinkHandle,
         model::{self, ModelActor, ModelHandle},
@@ -63,7 +64,7 @@ impl Program {
         let listener = master.take_http().context("the listener of HTTP is gone")?;
         let http_address = listener.local_addr()?;
         let state = AppState::new(Arc::new(master.status()), model);
-        let http = http::serve(listener, state.clone())?;
+        let http = http::serve(listener, state.clone(), master.door())?;
         let grpc_address = master.grpc_address()?;
         Ok(Self { master, http, state, http_address, grpc_address })
     }
@@ -78,6 +79,12 @@ impl Program {
     #[must_use]
     pub const fn grpc_address(&self) -> SocketAddr {
         self.grpc_address
+    }
+
+    /// How a buddy of this process connects.
+    #[must_use]
+    pub fn within(&self) -> Within {
+        self.master.within()
     }
 
     /// How everything is, for a program that shows it by itself.

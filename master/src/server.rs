@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
+    access::{Connections, Door, Within, accept, connections},
     actors::{
         Drain, SinkChild,
         exit::Intensity,
@@ -72,6 +73,8 @@ impl Arbiters {
 pub struct Master {
     grpc: TcpListener,
     http: Option<TcpListener>,
+    within: Within,
+    connections: Connections,
     context: grpc::Context,
     supervisor: Addr<Supervisor>,
     sinks: Vec<std::sync::Arc<SinkSlot>>,
@@ -91,9 +94,13 @@ impl Master {
         sinks: Vec<SinkChild>,
     ) -> anyhow::Result<Self> {
         args.check().map_err(|error| anyhow!(error))?;
+        let door = std::sync::Arc::new(Door::open(args)?);
         let grpc = bind(args.grpc_address(), "buddies", "--grpc-listen")?;
         let http = bind(args.listen, "HTTP", "--listen")?;
-        warn_of_plain_text(grpc.local_addr()?);
+        if args.insecure {
+            warn_of_plain_text(&grpc.local_addr()?, "buddies");
+            warn_of_plain_text(&http.local_addr()?, "pages and the API");
+        }
         let (failed, failure) = mpsc::channel(1);
         let config = SupervisorConfig {
             arbiters: arbiters.handles(),
@@ -108,13 +115,28 @@ impl Master {
         let (supervisor, sinks) = Supervisor::launch(config, sinks);
         let context = grpc::Context {
             supervisor: supervisor.clone(),
+            door,
             limits: args.limits,
             resolution: args.resolution,
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
             ingests: TaskTracker::new(),
         };
-        Ok(Self { grpc, http: Some(http), context, supervisor, sinks, arbiters, failure })
+        let (within, connections) = connections();
+        let http = Some(http);
+        Ok(Self { grpc, http, within, connections, context, supervisor, sinks, arbiters, failure })
+    }
+
+    /// Who may connect.
+    #[must_use]
+    pub fn door(&self) -> std::sync::Arc<Door> {
+        std::sync::Arc::clone(&self.context.door)
+    }
+
+    /// How a buddy of this process connects.
+    #[must_use]
+    pub fn within(&self) -> Within {
+        self.within.clone()
     }
 
     /// Where buddies connect to.
@@ -148,9 +170,14 @@ impl Master {
     /// # Errors
     /// When an actor failed too often, or the listener failed.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let door = self.door();
         let listener = tokio::net::TcpListener::from_std(self.grpc)?;
-        info!(address = %listener.local_addr()?, "waiting for buddies");
-        let mut server = tokio::spawn(grpc::serve(self.context.clone(), listener));
+        let tls = door.tls(&[b"h2"])?;
+        info!(address = %listener.local_addr()?, tls = tls.is_some(), "waiting for buddies");
+        let closing = self.context.closing.clone();
+        tokio::spawn(door.follow(closing.clone()));
+        tokio::spawn(accept(listener, tls, self.within, closing));
+        let mut server = tokio::spawn(grpc::serve(self.context.clone(), self.connections));
         let end = tokio::select! {
             () = stop.cancelled() => Ok(()),
             Some(why) = self.failure.recv() => Err(anyhow!(why)),
@@ -206,9 +233,9 @@ fn bind(address: SocketAddr, what: &str, option: &str) -> anyhow::Result<TcpList
     Ok(listener)
 }
 
-fn warn_of_plain_text(address: SocketAddr) {
+fn warn_of_plain_text(address: &SocketAddr, what: &str) {
     if !address.ip().is_loopback() {
-        warn!(%address, "buddies are served in plain text: anybody on the way can read and change what they send");
+        warn!(%address, "{what} are served in plain text: anybody on the way can read and change what is sent, tokens too");
     }
 }
 

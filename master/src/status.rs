@@ -82,6 +82,8 @@ pub struct BuddyStatus {
     pub software: String,
     /// Where it connects from.
     pub peer: String,
+    /// The name of the credential that it has shown; empty where the master asks for none.
+    pub credential: String,
     /// Whether its Control stream is open.
     pub connected: bool,
     /// When it connected last, in milliseconds since 1970.

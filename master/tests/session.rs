@@ -4,6 +4,8 @@
 
 #[path = "session/assignment.rs"]
 mod assignment;
+#[path = "session/credentials.rs"]
+mod credentials;
 #[path = "session/frames.rs"]
 mod frames;
 #[path = "session/harness.rs"]

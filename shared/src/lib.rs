@@ -1,8 +1,9 @@
 //! What the master and the buddies both speak: metrics, entities and labels, rows, ticks, backoff,
-//! `KIND:LOCATION?OPTIONS` specifications and the loading of configuration.
+//! `KIND:LOCATION?OPTIONS` specifications, the loading of configuration, and who may connect.
 //!
 //! Nothing here opens a socket or starts a task; time is always an argument.
 
+pub mod access;
 pub mod backoff;
 pub mod config;
 pub mod entity;
@@ -14,6 +15,7 @@ pub mod secret;
 pub mod spec;
 pub mod tag;
 pub mod tick;
+pub mod tls;
 pub mod units;
 
 /// A hash map with a fast, seeded hash; for keys that are not chosen by an attacker at will.

@@ -16,7 +16,6 @@
 
 mod cache;
 mod reviews;
-mod subject;
 mod trust;
 
 use std::{

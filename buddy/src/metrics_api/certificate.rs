@@ -6,16 +6,15 @@
 //! certificate as `caBundle`.
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
+use heapster_shared::tls::{KeyFiles, KeyText};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls::{
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
@@ -24,25 +23,11 @@ use tokio_util::sync::CancellationToken;
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// The files of a certificate and its key, in PEM.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Files {
-    pub(super) certificate: PathBuf,
-    pub(super) key: PathBuf,
-}
-
-/// What files say, to be compared.
-#[derive(PartialEq, Eq)]
-struct Content {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-}
-
 /// The certificate that is shown now.
 pub(super) struct Certificate {
-    files: Option<Files>,
+    files: Option<KeyFiles>,
     /// What the files said at first.
-    loaded: Option<Content>,
+    loaded: Option<KeyText>,
     current: RwLock<Arc<CertifiedKey>>,
 }
 
@@ -57,8 +42,8 @@ impl Certificate {
     ///
     /// # Errors
     /// A sentence for the user.
-    pub(super) fn load(files: Option<Files>) -> Result<Self, String> {
-        let loaded = files.as_ref().map(Files::read).transpose()?;
+    pub(super) fn load(files: Option<KeyFiles>) -> Result<Self, String> {
+        let loaded = files.as_ref().map(KeyFiles::read).transpose()?;
         let key = match files.as_ref().zip(loaded.as_ref()) {
             Some((files, loaded)) => files.parse(loaded)?,
             None => self_signed().map_err(|error| format!("cannot make a certificate: {error}"))?,
@@ -100,33 +85,6 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-impl Files {
-    fn read(&self) -> Result<Content, String> {
-        let read = |path: &Path| {
-            fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
-        };
-        Ok(Content { certificate: read(&self.certificate)?, key: read(&self.key)? })
-    }
-
-    fn parse(&self, content: &Content) -> Result<CertifiedKey, String> {
-        let wrong = |path: &Path, error: &dyn std::fmt::Display| {
-            format!("{} cannot be used: {error}", path.display())
-        };
-        let chain: Result<Vec<_>, _> =
-            CertificateDer::pem_slice_iter(&content.certificate).collect();
-        let chain = chain.map_err(|error| wrong(&self.certificate, &error))?;
-        if chain.is_empty() {
-            return Err(wrong(&self.certificate, &"it has no certificate in PEM"));
-        }
-        let key = PrivateKeyDer::from_pem_slice(&content.key)
-            .map_err(|error| wrong(&self.key, &error))?;
-        let key = ring::sign::any_supported_type(&key).map_err(|error| wrong(&self.key, &error))?;
-        let certified = CertifiedKey::new(chain, key);
-        certified.keys_match().map_err(|error| wrong(&self.key, &error))?;
-        Ok(certified)
-    }
-}
-
 fn self_signed() -> Result<CertifiedKey, Box<dyn std::error::Error>> {
     let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
     params.distinguished_name.push(DnType::CommonName, "heapster");
@@ -140,9 +98,11 @@ fn self_signed() -> Result<CertifiedKey, Box<dyn std::error::Error>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
-    fn write(files: &Files) -> String {
+    fn write(files: &KeyFiles) -> String {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["a".to_owned()]).unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
@@ -160,7 +120,7 @@ mod tests {
     async fn exchanged_files_are_taken_over() {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = (folder.path().join("a.crt"), folder.path().join("a.key"));
-        let files = Files { certificate, key };
+        let files = KeyFiles { certificate, key };
         assert!(Certificate::load(Some(files.clone())).unwrap_err().contains("cannot read"));
         write(&files);
         let certificate = Arc::new(Certificate::load(Some(files.clone())).unwrap());

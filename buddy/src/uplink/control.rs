@@ -14,15 +14,17 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming, codec::CompressionEncoding, transport::Channel};
+use tonic::{Status, Streaming, codec::CompressionEncoding};
 
 use super::{
-    Identity, Lost, ObserverPort, SessionEnd, UplinkPorts, assigned::Assigned,
+    Identity, Lost, ObserverPort, SessionEnd, UplinkPorts, assigned::Assigned, config::Line,
     inventory::Inventory, journal::Journal,
 };
 
 /// The master is to answer Hello within this time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// How long a buddy waits for its credential to become good again.
+const ANOTHER_CREDENTIAL_AFTER: Duration = Duration::from_secs(10);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 /// The capability of a buddy that is given hosts only where no other can take them.
 const STANDBY: &str = "standby";
@@ -46,22 +48,23 @@ pub(super) enum Greeting {
 impl Control {
     /// Opens the stream and says Hello.
     pub(super) async fn open(
-        channel: Channel,
-        compressed: bool,
+        line: &Line,
         identity: &Identity,
         observer: ObserverPort,
         assignment_version: u64,
     ) -> Result<Greeting, Status> {
-        let mut client = HeapsterClient::new(channel).accept_compressed(CompressionEncoding::Zstd);
-        if compressed {
+        let client = HeapsterClient::new(line.channel.clone());
+        let mut client = client.accept_compressed(CompressionEncoding::Zstd);
+        if line.compressed {
             client = client.send_compressed(CompressionEncoding::Zstd);
         }
         let (outgoing, requests) = mpsc::channel(QUEUED);
         let hello = from_buddy::Kind::Hello(hello(identity, &observer, assignment_version));
         let sent = outgoing.send(FromBuddy { kind: Some(hello) }).await;
         sent.map_err(|_| Status::internal("the stream ended before it began"))?;
+        let request = line.request(ReceiverStream::new(requests));
         let greeted = async {
-            let mut incoming = client.control(ReceiverStream::new(requests)).await?.into_inner();
+            let mut incoming = client.control(request).await?.into_inner();
             let first = incoming.message().await?;
             Ok::<_, Status>((incoming, first))
         };
@@ -162,7 +165,8 @@ impl Control {
                     redirect: drain.redirect,
                 })));
             }
-            Some(to_buddy::Kind::Refusal(refusal)) => return Ok(Some(refused(refusal))),
+            // It was welcome, or it would not be here.
+            Some(to_buddy::Kind::Refusal(refusal)) => return Ok(Some(refused(refusal, true))),
             Some(to_buddy::Kind::Welcome(_)) | None => {}
         }
         Ok(None)
@@ -231,14 +235,23 @@ impl Control {
     }
 }
 
-/// What a refusal means: some can be tried again.
-pub(super) fn refused(refusal: Refusal) -> SessionEnd {
+/// What a refusal means: some can be tried again. A buddy that was welcome before stays and tries
+/// again when its credential is not good any more: it, or what the master knows of it, may just be
+/// exchanged, and what is in the spool should not be lost by that.
+pub(super) fn refused(refusal: Refusal, was_welcome: bool) -> SessionEnd {
+    use refusal::Code::{ClusterNotAllowed, Credential, NotOwner, RoleNotAllowed};
     let reason = format!("the master refuses: {}", refusal.message);
-    let elsewhere = refusal.code() == refusal::Code::NotOwner && !refusal.redirect.is_empty();
-    if refusal.retry_after_ms == 0 && !elsewhere {
+    let elsewhere = refusal.code() == NotOwner && !refusal.redirect.is_empty();
+    let may_change = matches!(refusal.code(), Credential | ClusterNotAllowed | RoleNotAllowed);
+    let retry_after = Duration::from_millis(u64::from(refusal.retry_after_ms));
+    if retry_after.is_zero() && was_welcome && may_change {
+        let retry_after = Some(ANOTHER_CREDENTIAL_AFTER);
+        return SessionEnd::Lost(Lost { reason, retry_after, redirect: String::new() });
+    }
+    if retry_after.is_zero() && !elsewhere {
         return SessionEnd::Refused(reason);
     }
-    let retry_after = Some(Duration::from_millis(u64::from(refusal.retry_after_ms)));
+    let retry_after = Some(retry_after);
     SessionEnd::Lost(Lost { reason, retry_after, redirect: refusal.redirect })
 }
 

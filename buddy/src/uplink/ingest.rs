@@ -8,12 +8,13 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
-    Code, Request, Status, Streaming, client::Grpc, codec::CompressionEncoding,
-    codegen::http::uri::PathAndQuery, transport::Channel,
+    Code, Status, Streaming, client::Grpc, codec::CompressionEncoding,
+    codegen::http::uri::PathAndQuery,
 };
 
 use super::{
     codec::IngestCodec,
+    config::Line,
     journal::{Journal, NoFrame},
 };
 
@@ -52,12 +53,7 @@ fn signed(bytes: u64) -> i64 {
 }
 
 /// Sends what the journal has for this purpose until the stream ends, and returns why it ended.
-pub(super) async fn run(
-    channel: Channel,
-    compressed: bool,
-    journal: &Journal,
-    purpose: Purpose,
-) -> Status {
+pub(super) async fn run(line: &Line, journal: &Journal, purpose: Purpose) -> Status {
     let mut changes = journal.changes();
     let first = loop {
         match journal.next(purpose) {
@@ -72,24 +68,20 @@ pub(super) async fn run(
     if frames.send(first).await.is_err() {
         return Status::internal("the stream ended before it began");
     }
-    match open(channel, compressed, outgoing).await {
+    match open(line, outgoing).await {
         Ok(receipts) => pump(journal, purpose, &mut changes, credit, &frames, receipts).await,
         Err(status) => status,
     }
 }
 
-async fn open(
-    channel: Channel,
-    compressed: bool,
-    outgoing: mpsc::Receiver<Bytes>,
-) -> Result<Streaming<Receipt>, Status> {
-    let mut grpc = Grpc::new(channel).accept_compressed(CompressionEncoding::Zstd);
-    if compressed {
+async fn open(line: &Line, outgoing: mpsc::Receiver<Bytes>) -> Result<Streaming<Receipt>, Status> {
+    let mut grpc = Grpc::new(line.channel.clone()).accept_compressed(CompressionEncoding::Zstd);
+    if line.compressed {
         grpc = grpc.send_compressed(CompressionEncoding::Zstd);
     }
     let ready = grpc.ready().await;
     ready.map_err(|error| Status::unavailable(error.to_string()))?;
-    let request = Request::new(ReceiverStream::new(outgoing));
+    let request = line.request(ReceiverStream::new(outgoing));
     Ok(grpc.streaming(request, INGEST, IngestCodec).await?.into_inner())
 }
 

@@ -25,7 +25,7 @@ pub(super) fn of_greeting(status: &Status) -> String {
     };
     let cause = root_cause(error);
     format!(
-        "{what} ({cause}): check that --master has the address of the master's --grpc-listen, by default port 8085"
+        "{what} ({cause}): check that --master has the address of the master's --grpc-listen, by default port 8085, and begins with https:// where the master has a certificate"
     )
 }
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command, time::Duration};
 
 use clap::Parser;
 use heapster_buddy::{args::PollingArgs, run::Buddy, uplink::UplinkConfig};
-use heapster_shared::tick::Resolution;
+use heapster_shared::{tick::Resolution, tls::ClientTls};
 use heapster_testkit::{
     apiserver::{ApiServer, ApiServerOptions},
     peer::free_ports,
@@ -48,7 +48,7 @@ async fn top_works_while_the_master_is_away() {
     let polling = Cli::try_parse_from(arguments).unwrap().polling;
     let resolution = Resolution::new(Duration::from_secs(1)).unwrap();
     let master = format!("http://127.0.0.1:{master}");
-    let uplink = UplinkConfig::new(&master, true, Some(resolution)).unwrap();
+    let uplink = UplinkConfig::new(&master, true, ClientTls::default(), Some(resolution)).unwrap();
     let buddy = Buddy::build(polling, uplink).unwrap();
     let stop = CancellationToken::new();
     let running = tokio::spawn(buddy.run(stop.clone()));

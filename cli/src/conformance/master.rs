@@ -4,6 +4,7 @@
 mod control;
 mod frames;
 mod ingest;
+mod line;
 mod player;
 mod refusals;
 

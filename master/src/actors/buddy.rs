@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
+pub use heapster_shared::access::Role;
 use heapster_shared::event::ObserverState;
 
 use crate::{core::assign::Arrival, status::BuddyStatus};
@@ -27,29 +28,8 @@ pub struct Identity {
     pub assignment_version: Option<u64>,
     /// Where it connects from.
     pub peer: String,
-}
-
-/// What a buddy does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// Finds hosts.
-    Discovers,
-    /// Polls hosts and sends rows.
-    Polls,
-    /// Sends events.
-    ObservesEvents,
-}
-
-impl Role {
-    /// The role as pages name it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Discovers => "discovers",
-            Self::Polls => "polls",
-            Self::ObservesEvents => "observes_events",
-        }
-    }
+    /// The name of what it showed to be let in; empty where nobody is asked.
+    pub credential: String,
 }
 
 impl Identity {
@@ -182,6 +162,7 @@ impl BuddyRecord {
             roles: self.identity.roles.iter().map(|role| role.name().to_owned()).collect(),
             software: self.identity.software.clone(),
             peer: self.identity.peer.clone(),
+            credential: self.identity.credential.clone(),
             connected: self.connected.load(Relaxed),
             connected_unix_ms: self.connected_unix_ms,
             heard_unix_ms: self.heard_unix_ms.load(Relaxed),

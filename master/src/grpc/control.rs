@@ -7,7 +7,10 @@ use heapster_proto::{
     v1::{self, FromBuddy, ToBuddy, from_buddy, refusal::Code, to_buddy},
 };
 use heapster_shared::{SOFTWARE, tick::unix_ms};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tonic::{Status, Streaming};
 use tracing::{debug, warn};
 
@@ -17,7 +20,9 @@ use super::{
     ingest::status_of,
 };
 use crate::{
+    access::{BuddyDenied, Rules, Shown},
     actors::{
+        buddy::{Identity, Role},
         cluster::{Cluster, Join, JoinError, Joined, UpdateHealth, UpdateHosts},
         exit::Exit,
         mailbox::Mailbox,
@@ -36,16 +41,25 @@ const DOWNLINK_BOUND: usize = 16;
 const TAKEN_WITHIN: Duration = Duration::from_secs(15);
 /// When a buddy that finds the master full may come back.
 const RETRY_MS: u32 = 30_000;
+/// When a buddy whose credential was taken back may come with another one.
+const RETRY_WITH_ANOTHER_MS: u32 = 1_000;
 
 type Outbox = mpsc::Sender<Result<ToBuddy, Status>>;
+
+/// Who opens a stream.
+pub(super) struct Caller {
+    pub(super) peer: String,
+    pub(super) shown: Shown,
+}
 
 /// Serves a stream until either side ends it.
 pub(super) async fn serve(
     context: Arc<Context>,
     mut inbound: Streaming<FromBuddy>,
-    peer: String,
+    caller: Caller,
     outbox: Outbox,
 ) {
+    let peer = caller.peer.clone();
     let first = tokio::select! {
         () = context.draining.cancelled() => Err(going_away()),
         first = timeout(FIRST_MESSAGE, inbound.message()) => {
@@ -59,7 +73,7 @@ pub(super) async fn serve(
         }
         Err(status) => return finish(&outbox, status),
     };
-    match welcome(&context, hello, peer.clone()).await {
+    match welcome(&context, hello, caller).await {
         Ok(stream) => stream.run(inbound, outbox).await,
         Err(refusal) => {
             let (code, reason) = (refusal.code().as_str_name(), &refusal.message);
@@ -73,7 +87,7 @@ pub(super) async fn serve(
 async fn welcome(
     context: &Arc<Context>,
     hello: v1::Hello,
-    peer: String,
+    Caller { peer, shown }: Caller,
 ) -> Result<Stream, v1::Refusal> {
     if !hello.versions.contains(&VERSION) {
         let message = format!(
@@ -82,9 +96,18 @@ async fn welcome(
         );
         return Err(refusal(Code::Version, message, 0));
     }
+    let mut rules = context.door.changes();
+    let in_force = Arc::clone(&rules.borrow_and_update());
+    // Nothing of what a stranger says is read.
+    let who = in_force.recognise(&shown);
+    let who = who.map_err(|message| refusal(Code::Credential, message, 0))?;
     let limits = ReaderLimits::from(&context.limits);
-    let identity = convert::identity(hello, peer, &limits)
+    let mut identity = convert::identity(hello, peer, &limits)
         .map_err(|message| refusal(Code::Malformed, message, 0))?;
+    in_force.buddy(&who, &identity.cluster, &identity.roles).map_err(denied)?;
+    who.name().clone_into(&mut identity.credential);
+    let pass =
+        Pass { shown, rules, cluster: identity.cluster.clone(), roles: identity.roles.clone() };
     let buddy_id = identity.buddy_id.clone();
     let find = FindCluster { name: identity.cluster.clone(), create: true };
     let busy = |message: String| refusal(Code::Overloaded, message, RETRY_MS);
@@ -99,7 +122,14 @@ async fn welcome(
         Ok(Err(error)) => return Err(join_refusal(&error, &buddy_id)),
         Err(_) => return Err(busy(FindError::Unavailable.to_string())),
     };
-    Ok(Stream { context: Arc::clone(context), limits, buddy_id, cluster, joined, downlink })
+    Ok(Stream { context: Arc::clone(context), limits, buddy_id, cluster, joined, downlink, pass })
+}
+
+fn denied(denied: BuddyDenied) -> v1::Refusal {
+    match denied {
+        BuddyDenied::Cluster(message) => refusal(Code::ClusterNotAllowed, message, 0),
+        BuddyDenied::Role(message) => refusal(Code::RoleNotAllowed, message, 0),
+    }
 }
 
 fn join_refusal(error: &JoinError, buddy_id: &str) -> v1::Refusal {
@@ -133,6 +163,34 @@ fn finish(outbox: &Outbox, status: Status) {
     let _ = outbox.try_send(Err(status));
 }
 
+/// What the session was opened with, held against the rules as they change.
+struct Pass {
+    shown: Shown,
+    rules: watch::Receiver<Arc<Rules>>,
+    cluster: String,
+    roles: Vec<Role>,
+}
+
+impl Pass {
+    /// Waits for other rules; returns when these do not allow the session any more.
+    async fn taken_back(&mut self) -> v1::Refusal {
+        loop {
+            if self.rules.changed().await.is_err() {
+                // The master ends; nobody takes anything back.
+                std::future::pending::<()>().await;
+            }
+            let rules = Arc::clone(&self.rules.borrow_and_update());
+            let allowed = match rules.recognise(&self.shown) {
+                Ok(who) => rules.buddy(&who, &self.cluster, &self.roles).map_err(denied),
+                Err(message) => Err(refusal(Code::Credential, message, 0)),
+            };
+            if let Err(refusal) = allowed {
+                return v1::Refusal { retry_after_ms: RETRY_WITH_ANOTHER_MS, ..refusal };
+            }
+        }
+    }
+}
+
 struct Stream {
     context: Arc<Context>,
     limits: ReaderLimits,
@@ -140,6 +198,7 @@ struct Stream {
     cluster: Mailbox<Cluster>,
     joined: Joined,
     downlink: mpsc::Receiver<Downlink>,
+    pass: Pass,
 }
 
 impl Stream {
@@ -192,6 +251,13 @@ impl Stream {
                 biased;
                 Some(downlink) = self.downlink.recv() => answer(outbox, down(downlink)),
                 () = self.context.closing.cancelled() => return Err(going_away()),
+                refusal = self.pass.taken_back() => {
+                    let (code, reason) = (refusal.code().as_str_name(), &refusal.message);
+                    warn!(buddy = self.buddy_id, code, reason, "a buddy may not stay");
+                    self.joined.record.failed(reason);
+                    answer(outbox, to_buddy::Kind::Refusal(refusal));
+                    return Ok(Exit::Done);
+                }
                 () = self.joined.closed.cancelled() => return Err(Status::unavailable(
                     "the session has ended: a newer connection took its place, or no heartbeat came",
                 )),
@@ -217,10 +283,12 @@ impl Stream {
                 return Err(Status::invalid_argument("Hello comes once, and first"));
             }
             Some(from_buddy::Kind::Hosts(hosts)) => {
+                may(&self.joined.record.identity, Role::Discovers)?;
                 let update = convert::snapshot(hosts, &self.limits).map_err(status_of)?;
                 self.update(update, outbox).await?;
             }
             Some(from_buddy::Kind::HostChange(change)) => {
+                may(&self.joined.record.identity, Role::Discovers)?;
                 let update = convert::change(change, &self.limits).map_err(status_of)?;
                 self.update(update, outbox).await?;
             }
@@ -274,6 +342,17 @@ impl Stream {
             }
         }
     }
+}
+
+/// Whether a buddy that had to show a credential has a role, which it has only where that allows it.
+pub(super) fn may(identity: &Identity, role: Role) -> Result<(), Status> {
+    if identity.credential.is_empty() || identity.roles.contains(&role) {
+        return Ok(());
+    }
+    Err(Status::permission_denied(format!(
+        "this is for buddies with the role {}, which was not in Hello",
+        role.name()
+    )))
 }
 
 fn down(downlink: Downlink) -> to_buddy::Kind {

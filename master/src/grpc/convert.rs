@@ -69,6 +69,7 @@ pub(super) fn identity(
         roles,
         software: hello.software,
         peer,
+        credential: String::new(),
     })
 }
 

@@ -21,11 +21,13 @@ use tonic::{Code, Status, Streaming};
 
 use super::{
     Context, FIRST_MESSAGE,
+    control::may,
     decode::{Content, DecodeError, Opening, ReadFrame, ReaderLimits, SegmentReader},
 };
 use crate::{
+    access::Shown,
     actors::{
-        buddy::BuddyRecord,
+        buddy::{BuddyRecord, Role},
         cluster::{Cluster, EndRound, FindSession, Found, SubmitEvents, SubmitRows},
         ledger::{Admission, Ledger},
         mailbox::Mailbox,
@@ -41,7 +43,19 @@ const MAX_FRAMES_UNDER_WAY: usize = 1024;
 type Outbox = mpsc::Sender<Result<Receipt, Status>>;
 
 /// Serves a stream until either side ends it.
-pub(super) async fn serve(context: Arc<Context>, inbound: Streaming<Bytes>, outbox: Outbox) {
+pub(super) async fn serve(
+    context: Arc<Context>,
+    inbound: Streaming<Bytes>,
+    shown: Shown,
+    outbox: Outbox,
+) {
+    let credential = match context.door.rules().recognise(&shown) {
+        Ok(who) => who.name().to_owned(),
+        Err(why) => {
+            let _ = outbox.try_send(Err(Status::unauthenticated(why)));
+            return;
+        }
+    };
     let credit = Arc::new(CreditLine::new(context.limits.credit_bytes.0));
     let (entries, queue) = mpsc::channel(MAX_FRAMES_UNDER_WAY);
     let receipts = Receipts::new(outbox.clone(), Arc::clone(&credit), context.closing.clone());
@@ -51,6 +65,7 @@ pub(super) async fn serve(context: Arc<Context>, inbound: Streaming<Bytes>, outb
         context: Arc::clone(&context),
         credit,
         entries,
+        credential,
         segment: None,
     };
     let end = stream.read_all(inbound).await;
@@ -98,6 +113,8 @@ struct Stream {
     reader: SegmentReader,
     credit: Arc<CreditLine>,
     entries: mpsc::Sender<Entry>,
+    /// The name of what was shown for this stream.
+    credential: String,
     segment: Option<Segment>,
 }
 
@@ -213,6 +230,11 @@ impl Stream {
         let cluster = self.context.supervisor.send(find_cluster).await;
         let cluster = cluster.map_err(|_| unavailable())?.map_err(|_| session_gone())?;
         let found = find(&cluster, &opening).await?;
+        if found.record.identity.credential != self.credential {
+            return Err(Status::unauthenticated(
+                "this session was opened with another credential: open Control again",
+            ));
+        }
         let open = OpenStream { purpose: opening.purpose };
         let StreamToken(closed) = found.session.ask(open).await.map_err(|_| session_gone())?;
         self.segment = Some(Segment {
@@ -239,6 +261,11 @@ async fn find(cluster: &Mailbox<Cluster>, opening: &Opening) -> Result<Found, St
 impl Segment {
     /// Gives a frame to the cluster, unless it was given before.
     async fn submit(&self, sequence: u64, bytes: usize, content: Content) -> Result<Entry, Status> {
+        match &content {
+            Content::Rows(_) | Content::RoundEnd(_) => may(&self.record.identity, Role::Polls)?,
+            Content::Events(_) => may(&self.record.identity, Role::ObservesEvents)?,
+            Content::Unknown | Content::Open(_) | Content::Define(_) => {}
+        }
         let (ledger, record) = (Arc::clone(&self.ledger), Arc::clone(&self.record));
         let mut entry =
             Entry { sequence, bytes, fate: Fate::Free, refused: Vec::new(), reason: "" };

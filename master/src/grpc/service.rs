@@ -23,7 +23,11 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
-use super::{Context, OUTBOX_BOUND, control, ingest, peer};
+use super::{
+    Context, OUTBOX_BOUND,
+    control::{self, Caller},
+    ingest, peer, shown,
+};
 
 const CONTROL: &str = "/heapster.v1.Heapster/Control";
 const INGEST: &str = "/heapster.v1.Heapster/Ingest";
@@ -79,10 +83,10 @@ impl StreamingService<v1::FromBuddy> for Control {
     type Future = BoxFuture<Answer<v1::ToBuddy>, Status>;
 
     fn call(&mut self, request: Request<Streaming<v1::FromBuddy>>) -> Self::Future {
-        let peer = peer(&request);
+        let (peer, shown) = (peer(&request), shown(&request));
         let (outbox, stream) = mpsc::channel(OUTBOX_BOUND);
         let context = Arc::clone(&self.0);
-        tokio::spawn(control::serve(context, request.into_inner(), peer, outbox));
+        tokio::spawn(control::serve(context, request.into_inner(), Caller { peer, shown }, outbox));
         Box::pin(async { Ok(Response::new(ReceiverStream::new(stream))) })
     }
 }
@@ -97,7 +101,8 @@ impl StreamingService<Bytes> for Ingest {
     fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
         let (outbox, stream) = mpsc::channel(OUTBOX_BOUND);
         let context = Arc::clone(&self.0);
-        self.0.ingests.spawn(ingest::serve(context, request.into_inner(), outbox));
+        let shown = shown(&request);
+        self.0.ingests.spawn(ingest::serve(context, request.into_inner(), shown, outbox));
         Box::pin(async { Ok(Response::new(ReceiverStream::new(stream))) })
     }
 }

@@ -181,10 +181,11 @@ impl Findings {
         for buddy in &self.buddies {
             let _ = writeln!(
                 text,
-                "  {} of {} from {} ({}): {}, last heard {}, {} spooled, {} dropped{}",
+                "  {} of {} from {}{} ({}): {}, last heard {}, {} spooled, {} dropped{}",
                 buddy.id,
                 buddy.cluster,
                 buddy.peer,
+                agreement::credential(buddy),
                 buddy.software,
                 if buddy.connected { "connected" } else { "GONE" },
                 ago(self.now_ms, buddy.heard_unix_ms),

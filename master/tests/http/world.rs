@@ -5,6 +5,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use actix::Actor as _;
 use async_trait::async_trait;
 use heapster_master::{
+    access::Door,
     actors::{
         Offer,
         model::{ModelActor, ModelHandle},
@@ -133,6 +134,7 @@ fn buddy(now_ms: i64) -> BuddyStatus {
         duplicate_unix_ms: 0,
         software: "heapster/0".into(),
         peer: "127.0.0.1:1".into(),
+        credential: String::new(),
         connected: true,
         connected_unix_ms: now_ms,
         heard_unix_ms: now_ms,
@@ -296,7 +298,7 @@ impl World {
         let state = AppState::new(Arc::new(parts), model);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        actix::spawn(http::serve(listener, state.clone()).unwrap());
+        actix::spawn(http::serve(listener, state.clone(), Arc::new(Door::wide_open())).unwrap());
         let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
         Self { base, client, state, now_ms }
     }

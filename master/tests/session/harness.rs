@@ -236,6 +236,8 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 /// A buddy's Control stream.
 pub struct Buddy {
     client: HeapsterClient<Channel>,
+    /// What its streams show; empty for nothing.
+    pub token: String,
     pub control: mpsc::Sender<v1::FromBuddy>,
     pub inbound: Streaming<v1::ToBuddy>,
     pub session_id: String,
@@ -255,6 +257,15 @@ pub fn hello(buddy_id: &str, instance_id: &str) -> v1::Hello {
     }
 }
 
+fn with_token<T>(token: &str, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    if !token.is_empty() {
+        let value = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", value);
+    }
+    request
+}
+
 pub fn from_buddy(kind: v1::from_buddy::Kind) -> v1::FromBuddy {
     v1::FromBuddy { kind: Some(kind) }
 }
@@ -270,13 +281,20 @@ impl Bench {
 
     /// Opens Control; the buddy, or the refusal.
     pub async fn hello(&self, hello: v1::Hello) -> Result<Buddy, v1::Refusal> {
+        self.hello_with("", hello).await
+    }
+
+    /// The same with a token, where it is not empty.
+    pub async fn hello_with(&self, token: &str, hello: v1::Hello) -> Result<Buddy, v1::Refusal> {
         let mut client = self.client().await;
         let (control, outbound) = mpsc::channel(16);
         control.try_send(from_buddy(v1::from_buddy::Kind::Hello(hello))).unwrap();
-        let mut inbound = client.control(ReceiverStream::new(outbound)).await.unwrap().into_inner();
+        let request = with_token(token, ReceiverStream::new(outbound));
+        let mut inbound = client.control(request).await.unwrap().into_inner();
         match inbound.message().await.unwrap().unwrap().kind.unwrap() {
             v1::to_buddy::Kind::Welcome(welcome) => Ok(Buddy {
                 client,
+                token: token.to_owned(),
                 control,
                 inbound,
                 session_id: welcome.session_id.clone(),
@@ -299,7 +317,8 @@ impl Buddy {
     pub async fn ingest(&self) -> Ingest {
         let (frames, outbound) = mpsc::channel(64);
         let mut client = self.client.clone();
-        let receipts = client.ingest(ReceiverStream::new(outbound)).await.unwrap().into_inner();
+        let request = with_token(&self.token, ReceiverStream::new(outbound));
+        let receipts = client.ingest(request).await.unwrap().into_inner();
         let session_id = self.session_id.clone();
         Ingest { frames, receipts, session_id, credit: 0, deliveries: Vec::new() }
     }

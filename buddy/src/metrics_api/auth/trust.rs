@@ -11,7 +11,9 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use super::{User, subject::Subject};
+use heapster_shared::tls::Subject;
+
+use super::User;
 
 /// Authorities, and the headers in which the front proxy says who asks.
 pub(super) struct Trust {

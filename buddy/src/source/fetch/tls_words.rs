@@ -1,11 +1,10 @@
 //! What went wrong with TLS, and what to set.
 
+use heapster_shared::tls::names;
 use rustls::{AlertDescription, CertificateError, Error};
 
 use super::options::Verification;
 
-/// Of the names in a certificate no more are shown than this.
-const NAMES_SHOWN: usize = 5;
 const NO_CHECK: &str = "or set tls=skip to not check at all";
 
 /// What was expected of a host.
@@ -121,17 +120,4 @@ impl Expected<'_> {
             _ => format!("{} broke it off ({alert:?})", self.at),
         }
     }
-}
-
-/// The names as rustls gives them, such as `DnsName("node-a")` or `IpAddress(10.0.0.7)`.
-fn names(presented: &[String]) -> String {
-    let plain = |name: &String| {
-        let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-        inner.unwrap_or(name).trim_matches('"').to_owned()
-    };
-    let mut shown: Vec<String> = presented.iter().take(NAMES_SHOWN).map(plain).collect();
-    if presented.len() > NAMES_SHOWN {
-        shown.push(format!("{} others", presented.len() - NAMES_SHOWN));
-    }
-    shown.join(", ")
 }

@@ -11,14 +11,17 @@ use heapster_proto::v1::{
     Frame, FromBuddy, Hello, Receipt, Role, ToBuddy, Welcome, from_buddy,
     heapster_client::HeapsterClient, receipt, to_buddy,
 };
+use heapster_shared::tls::tls_error;
 use prost::Message as _;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
-    Code, Status, Streaming,
-    transport::{Channel, Endpoint},
+    Code, Request, Status, Streaming,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
 };
 
+use super::line::Line;
 use crate::conformance::MasterArgs;
 
 /// Messages that the connection has not taken yet.
@@ -49,6 +52,7 @@ impl From<&str> for Wrong {
 /// The connection to the master.
 pub(super) struct Player {
     channel: Channel,
+    authorization: Option<MetadataValue<Ascii>>,
     cluster: String,
     /// Tells the buddies of this run from those of others.
     run: String,
@@ -60,22 +64,21 @@ impl Player {
     /// Connects; the inner error is a sentence about the master, the outer one about the options.
     pub(super) async fn connect(args: &MasterArgs) -> anyhow::Result<Result<Self, String>> {
         let url = &args.endpoint;
-        if !url.starts_with("http://") {
-            anyhow::bail!("--endpoint {url}: write http://HOST:PORT; TLS is not spoken yet");
-        }
-        let endpoint = Endpoint::from_shared(url.clone())
-            .map_err(|error| anyhow::anyhow!("--endpoint {url}: {error}"))?;
+        let Line { endpoint, authorization } = super::line::of(args)?;
         let within = args.common.timeout;
         let connected = endpoint.connect_timeout(within).tcp_nodelay(true).connect().await;
-        Ok(connected.map_err(|error| format!("cannot connect to {url}: {}", root(&error))).map(
-            |channel| Self {
-                channel,
-                cluster: args.common.cluster.clone(),
-                run: format!("{:08x}", RandomState::new().build_hasher().finish() >> 32),
-                timeout: within,
-                quiet: args.common.quiet,
-            },
-        ))
+        let why = |error| match tls_error(&error) {
+            Some(tls) => super::line::explain(args, tls),
+            None => format!("cannot connect to {url}: {}", root(&error)),
+        };
+        Ok(connected.map_err(why).map(|channel| Self {
+            channel,
+            authorization,
+            cluster: args.common.cluster.clone(),
+            run: format!("{:08x}", RandomState::new().build_hasher().finish() >> 32),
+            timeout: within,
+            quiet: args.common.quiet,
+        }))
     }
 
     /// A Hello of a buddy of this name, in all roles.
@@ -93,13 +96,22 @@ impl Player {
         }
     }
 
+    /// A stream of requests that shows who makes it.
+    fn request<T>(&self, requests: mpsc::Receiver<T>) -> Request<ReceiverStream<T>> {
+        let mut request = Request::new(ReceiverStream::new(requests));
+        if let Some(value) = &self.authorization {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        request
+    }
+
     /// Opens a Control stream with this message in it.
     pub(super) async fn control(&self, first: from_buddy::Kind) -> Result<Control, Status> {
         let (out, requests) = mpsc::channel(QUEUED);
         let first = FromBuddy { kind: Some(first) };
         out.try_send(first).map_err(|_| Status::internal("the stream takes no message"))?;
         let mut client = HeapsterClient::new(self.channel.clone());
-        let opening = client.control(ReceiverStream::new(requests));
+        let opening = client.control(self.request(requests));
         let opened = timeout(self.timeout, opening).await;
         let incoming = opened.map_err(|_| Status::deadline_exceeded("no answer came"))??;
         Ok(Control { out: Some(out), incoming: incoming.into_inner(), timeout: self.timeout })
@@ -135,7 +147,7 @@ impl Player {
         let used = bytes_of(&first);
         out.try_send(first).map_err(|_| Status::internal("the stream takes no frame"))?;
         let mut client = HeapsterClient::new(self.channel.clone());
-        let opening = client.ingest(ReceiverStream::new(requests));
+        let opening = client.ingest(self.request(requests));
         let opened = timeout(self.timeout, opening).await;
         let incoming = opened.map_err(|_| Status::deadline_exceeded("no answer came"))??;
         let incoming = incoming.into_inner();

@@ -46,6 +46,7 @@ fn identity(instance: &str) -> Identity {
         standby: false,
         assignment_version: Some(0),
         peer: "10.0.0.1:1".into(),
+        credential: String::new(),
     }
 }
 

@@ -47,6 +47,14 @@ pub(super) fn of_buddy(host: &HostStatus) -> String {
     if host.polled_by.is_empty() { String::new() } else { format!(" of {}", host.polled_by) }
 }
 
+/// By what a buddy was let in, as a part of its line.
+pub(super) fn credential(buddy: &BuddyStatus) -> String {
+    match buddy.credential.as_str() {
+        "" => String::new(),
+        name => format!(" by credential {name}"),
+    }
+}
+
 /// What a buddy does, as a line.
 pub(super) fn duties(buddy: &BuddyStatus) -> String {
     let roles = buddy.roles.join(", ");

@@ -17,16 +17,19 @@ const IA5: u8 = 0x16;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
 
-/// The part of a subject that Kubernetes reads.
+/// The part of a subject that says who it is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Subject {
-    pub(super) common_name: String,
-    pub(super) organizations: Vec<String>,
+pub struct Subject {
+    /// Who it is.
+    pub common_name: String,
+    /// What it belongs to.
+    pub organizations: Vec<String>,
 }
 
 impl Subject {
     /// That of a certificate; `None` where it cannot be read.
-    pub(super) fn of(certificate: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn of(certificate: &[u8]) -> Option<Self> {
         let (outer, _) = expect(certificate, SEQUENCE)?;
         let (mut rest, _) = expect(outer, SEQUENCE)?;
         if rest.first() == Some(&VERSION) {
