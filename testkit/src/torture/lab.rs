@@ -1,6 +1,6 @@
 //! Everything that runs in a run.
 
-use std::{net::SocketAddr, ops::Range, path::Path, time::Duration};
+use std::{net::SocketAddr, ops::Range, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use rand::{SeedableRng, rngs::StdRng};
@@ -11,7 +11,7 @@ use super::{
     database::{self, Point},
     disk::Disk,
     memory::Watch,
-    oracle::{self, Oracle},
+    oracle::{self, Oracle, Witness},
     program::{Program, SOON},
     proxy::Proxy,
 };
@@ -27,7 +27,7 @@ const CONTAINERS: usize = 2;
 /// A buddy, its cluster, its disk and its way to the master.
 pub(super) struct Buddy {
     pub(super) program: Program,
-    pub(super) sim: SimCluster,
+    pub(super) sim: Arc<SimCluster>,
     pub(super) disk: Disk,
     pub(super) way: Proxy,
     /// Rows that were polled in these times, in milliseconds since 1970, may be lost.
@@ -164,8 +164,17 @@ impl Lab {
     pub(super) async fn settled_ms(&self, buddy: usize) -> i64 {
         let asked = tokio::time::timeout(Duration::from_secs(5), self.stored()).await;
         let Ok(Ok(stored)) = asked else { return 0 };
-        let oracle = Oracle::of(self);
-        oracle.settled_ms(buddy, &stored)
+        self.oracle().settled_ms(buddy, &stored)
+    }
+
+    /// What must be in the databases, by what hosts and buddies say up to now.
+    pub(super) fn oracle(&self) -> Oracle {
+        let witness = |buddy: &Buddy| Witness {
+            sim: Arc::clone(&buddy.sim),
+            lives: buddy.program.lives(),
+            lost_ms: buddy.lost_ms.clone(),
+        };
+        Oracle::of(self.buddies.iter().map(witness).collect())
     }
 
     /// The last words of every program.
@@ -205,7 +214,7 @@ impl Buddy {
             seed: seed.wrapping_add(number as u64),
             ..SimConfig::default()
         };
-        let sim = SimCluster::start(config).await?;
+        let sim = Arc::new(SimCluster::start(config).await?);
         sim.log_polls();
         let name = oracle::cluster_name(number);
         let hosts = folder.join(format!("hosts-{name}.json"));

@@ -12,7 +12,7 @@ use super::{
     Options, Report, database,
     fault::Fault,
     lab::{Lab, Stored},
-    oracle::{Findings, Oracle},
+    oracle::Findings,
     plan::{self, Step},
 };
 
@@ -59,7 +59,7 @@ async fn torture(
     let mended_ms = unix_ms();
     let fresh = wait_for_fresh(lab, mended_ms, options.patience).await;
     let fresh_after = fresh.is_ok().then(|| mended.elapsed());
-    let (oracle, findings) = wait_for_all(lab, mended + options.patience).await?;
+    let (rows, findings) = wait_for_all(lab, mended + options.patience).await?;
     let delivered_after = mended.elapsed();
     let rates = database::rates(&lab.influxdb).await?;
     Ok(Report {
@@ -67,10 +67,10 @@ async fn torture(
         options: options.clone(),
         counts,
         took: began.elapsed(),
-        rows: oracle.counts(),
+        rows,
         findings,
         rates: rates.len(),
-        impossible_rates: oracle.impossible_rates(lab, &rates),
+        impossible_rates: lab.oracle().impossible_rates(&rates),
         peaks: lab.memory.peaks(),
         longest_stop: lab.longest_stop,
         fresh_after,
@@ -124,27 +124,26 @@ fn is_fresh(lab: &Lab, stored: &Stored, after_ms: i64) -> bool {
     })
 }
 
-/// Waits until nothing is missing, or the time is up; what must be there is what was polled up to
-/// now, while polling goes on.
+/// Waits until nothing is missing, or the time is up. What must be there is what was polled up to
+/// now, while polling goes on; what came since is no foreign row.
 async fn wait_for_all(
     lab: &mut Lab,
     deadline: Instant,
-) -> anyhow::Result<(Oracle, [(&'static str, Findings); 2])> {
-    let oracle = Oracle::of(lab);
+) -> anyhow::Result<((usize, usize), [(&'static str, Findings); 2])> {
+    let until_now = lab.oracle();
     loop {
         lab.check_alive()?;
         let stored = lab.stored().await?;
-        // Asked anew for what came since: it is no foreign row.
-        let now = Oracle::of(lab);
+        let latest = lab.oracle();
         let judge = |points: &[database::Point]| {
-            let lost = oracle.judge(lab, points).lost;
-            Findings { lost, ..now.judge(lab, points) }
+            let lost = until_now.judge(points).lost;
+            Findings { lost, ..latest.judge(points) }
         };
         let findings =
             [("InfluxDB", judge(&stored.influxdb)), ("VictoriaMetrics", judge(&stored.victoria))];
         let whole = findings.iter().all(|(_, findings)| findings.lost.is_empty());
         if whole || Instant::now() > deadline {
-            return Ok((oracle, findings));
+            return Ok(((latest.counts().0, until_now.counts().1), findings));
         }
         tokio::time::sleep(LOOK).await;
     }
