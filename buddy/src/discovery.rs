@@ -5,6 +5,8 @@
 //! a kind, write its file and its word in the list below.
 
 mod address;
+#[doc(hidden)]
+pub mod door;
 mod entry;
 mod left_out;
 mod refresh;

@@ -12,6 +12,8 @@
 
 mod cluster;
 mod connect;
+#[doc(hidden)]
+pub mod door;
 mod events;
 mod intern;
 mod metadata;

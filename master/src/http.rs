@@ -4,6 +4,8 @@
 //! limit, and write down the answer. What cannot be answered is a JSON object with one sentence.
 
 mod ask;
+#[doc(hidden)]
+pub mod door;
 mod error;
 mod export;
 mod gate;

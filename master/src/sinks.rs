@@ -93,6 +93,9 @@ macro_rules! sinks {
 
 sinks! { influxdb, log }
 
+#[doc(hidden)]
+pub use influxdb::door as influxdb_door;
+
 /// A sink with all that its actor has to know.
 #[derive(Clone)]
 pub struct Configured {

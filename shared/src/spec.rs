@@ -69,20 +69,20 @@ fn encode(options: &[(String, String)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(options).finish()
 }
 
+/// The location with nothing between `://` and an `@` of the same authority, in each address of a
+/// list. It goes by the text alone: a location that is no good URL is shown too, in the error that
+/// says so.
 fn without_userinfo(location: &str) -> String {
-    let parsed = url::Url::parse(location);
-    let Ok(mut url) =
-        parsed.map_err(drop).and_then(|url| if url.has_host() { Ok(url) } else { Err(()) })
-    else {
-        return location.to_owned();
-    };
-    if url.password().is_none() && url.username().is_empty() {
-        return location.to_owned();
+    let mut shown = String::with_capacity(location.len());
+    let mut rest = location;
+    while let Some((before, behind)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let authority = behind.find(['/', '?', '#', '\\']).unwrap_or(behind.len());
+        let user_end = behind[..authority].rfind('@').map_or(0, |at| at + 1);
+        rest = &behind[user_end..];
     }
-    // Both fail only for URLs that cannot have user information at all.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.to_string()
+    shown + rest
 }
 
 impl FromStr for Spec {
@@ -156,6 +156,19 @@ mod tests {
         assert_eq!(inline.location, "");
         assert_eq!(inline.options, [("hosts".to_owned(), "a=10.0.0.1:4194".to_owned())]);
         assert_eq!("log".parse::<Spec>().unwrap().to_string(), "log");
+    }
+
+    /// Also of what no URL is, and of each address of a list.
+    #[test]
+    fn a_name_has_no_password() {
+        let name = |text: &str| text.parse::<Spec>().unwrap().name();
+        assert_eq!(name("influxdb:http://u:p@h x:99999"), "influxdb:http://h x:99999");
+        assert_eq!(
+            name("consul:https://u:p@c1,https://v:q@c2/x@y"),
+            "consul:https://c1,https://c2/x@y"
+        );
+        assert_eq!(name("influxdb:http://u:p@@h"), "influxdb:http://h");
+        assert_eq!(name("static:a@b.json"), "static:a@b.json");
     }
 
     #[test]

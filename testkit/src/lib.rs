@@ -7,3 +7,4 @@ pub mod http;
 pub mod peer;
 pub mod process;
 pub mod sim;
+pub mod torture;

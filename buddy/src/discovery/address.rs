@@ -28,8 +28,8 @@ impl Address {
             let (host, rest) = bracketed
                 .split_once(']')
                 .ok_or_else(|| format!("`{text}` has no closing bracket"))?;
-            let valid = host.split('%').next().is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok());
-            if !valid {
+            let (ip, zone) = host.split_once('%').unwrap_or((host, "0"));
+            if ip.parse::<Ipv6Addr>().is_err() || !is_zone(zone) {
                 return Err(format!("`{host}` is no IPv6 address"));
             }
             return Ok(Self {
@@ -55,6 +55,12 @@ impl Address {
         }
         vec![Endpoint { scheme: scheme.into(), port: self.port, ..Endpoint::default() }]
     }
+}
+
+/// Whether it is a name or number of an interface, fit to stand in a URL.
+fn is_zone(zone: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    !zone.is_empty() && zone.bytes().all(legal)
 }
 
 fn port_of(text: &str, port: Option<&str>, rest: &str) -> Result<u16, String> {
@@ -98,8 +104,20 @@ mod tests {
         assert_eq!(parsed("fd00::1"), ok("fd00::1", 0));
         assert_eq!(parsed("[fe80::1%eth0]:1"), ok("fe80::1%eth0", 1));
         let wrong = [
-            "", ":80", "a b", "a:0", "a:x", "a:70000", "[::1", "[x]:1", "[::1]9", "http://a",
+            "",
+            ":80",
+            "a b",
+            "a:0",
+            "a:x",
+            "a:70000",
+            "[::1",
+            "[x]:1",
+            "[::1]9",
+            "http://a",
             "a:1:2",
+            "[::1%]:1",
+            "[fe80::1%a\"b]:1",
+            "[fe80::1%a/b]:1",
         ];
         for text in wrong {
             assert!(parsed(text).is_err(), "{text}");

@@ -93,7 +93,7 @@ impl Options {
     }
 }
 
-struct Consul {
+pub(super) struct Consul {
     question: String,
     of_service: bool,
     blocking: Blocking,
@@ -188,6 +188,13 @@ impl Instance {
 }
 
 impl Consul {
+    /// For fuzzing: without a server.
+    pub(super) fn read(of_service: bool, body: &[u8]) -> Result<Found, String> {
+        let blocking = Blocking::new(INDEX);
+        let api = Self { question: String::new(), of_service, blocking };
+        api.found(&Answer::with_body(body))
+    }
+
     fn found(&self, answer: &Answer) -> Result<Found, String> {
         let mut found = Found::default();
         if self.of_service {

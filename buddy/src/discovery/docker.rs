@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{
     Discovery, Kind,
     address::{Address, check_name},
-    web::{Access, Api, Found, Http, Ports, Web, endpoints},
+    web::{Access, Answer, Api, Found, Http, Ports, Web, endpoints},
 };
 
 /// The entry in the table of discoveries.
@@ -72,7 +72,7 @@ fn label(text: &CompactString) -> (CompactString, CompactString) {
     (name.into(), value.into())
 }
 
-struct Docker {
+pub(super) struct Docker {
     address: Address,
 }
 
@@ -92,7 +92,19 @@ struct Info {
 #[async_trait]
 impl Api for Docker {
     async fn list(&mut self, http: &Http) -> Result<Found, String> {
-        let info: Info = http.ask("/info").await?.json()?;
+        self.found(&http.ask("/info").await?)
+    }
+}
+
+impl Docker {
+    /// For fuzzing: without an engine.
+    pub(super) fn read(body: &[u8]) -> Result<Found, String> {
+        let address = Address { host: "127.0.0.1".into(), port: 0 };
+        Self { address }.found(&Answer::with_body(body))
+    }
+
+    fn found(&self, answer: &Answer) -> Result<Found, String> {
+        let info: Info = answer.json()?;
         check_name(&info.name)?;
         let mut host = Host::named(&info.name);
         if !info.id.is_empty() {

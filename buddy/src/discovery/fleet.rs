@@ -12,11 +12,8 @@ mod machines_api;
 use heapster_shared::spec::{Spec, SpecError};
 use serde::Deserialize;
 
-use self::{
-    keys_v2::KeysV2,
-    machine::{Naming, host_of_object},
-    machines_api::MachinesApi,
-};
+use self::machine::{Naming, host_of_object};
+pub(super) use self::{keys_v2::KeysV2, machines_api::MachinesApi};
 use super::{
     Discovery, Kind,
     etcd::{Connector, Etcd},

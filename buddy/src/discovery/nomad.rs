@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::{
     Discovery, Kind,
     address::{Address, check_name},
-    web::{Access, Api, Blocking, Found, Http, Ports, Web, endpoints},
+    web::{Access, Answer, Api, Blocking, Found, Http, Ports, Web, endpoints},
 };
 
 /// The entry in the table of discoveries.
@@ -120,16 +120,21 @@ impl Node {
     }
 }
 
+/// The hosts of an answer.
+pub(super) fn found(answer: &Answer) -> Result<Found, String> {
+    let mut found = Found::default();
+    for node in answer.json::<Vec<Node>>()? {
+        found.add(node.host());
+    }
+    Ok(found)
+}
+
 #[async_trait]
 impl Api for Nomad {
     async fn list(&mut self, http: &Http) -> Result<Found, String> {
         let answer = http.ask(&self.question).await?;
         self.blocking.note(&answer)?;
-        let mut found = Found::default();
-        for node in answer.json::<Vec<Node>>()? {
-            found.add(node.host());
-        }
-        Ok(found)
+        found(&answer)
     }
 
     async fn changed(&mut self, http: &Http) -> Result<(), String> {

@@ -17,7 +17,7 @@ use heapster_shared::{
 use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 
-pub(super) use self::parse::hosts_of_groups;
+pub(super) use self::parse::{hosts, hosts_of_groups};
 use self::watch::Watch;
 use super::{Discovery, DiscoveryError, Kind, address::Address};
 

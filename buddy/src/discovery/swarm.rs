@@ -66,7 +66,7 @@ fn build(mut spec: Spec) -> Result<Box<dyn Discovery>, SpecError> {
     Ok(Box::new(Web::new(KIND.name, endpoints, access, api)))
 }
 
-struct Swarm {
+pub(super) struct Swarm {
     role: Option<Role>,
     /// When the newest list was given, by the manager's clock.
     listed_unix_s: i64,
@@ -153,6 +153,12 @@ impl Node {
 }
 
 impl Swarm {
+    /// For fuzzing: without a manager.
+    pub(super) fn read(body: &[u8]) -> Result<Found, String> {
+        let api = Self { role: None, listed_unix_s: 0 };
+        Ok(api.found(Answer::with_body(body).json()?))
+    }
+
     fn found(&self, nodes: Vec<Node>) -> Found {
         let mut found = Found::default();
         let wanted = |node: &Node| self.role.is_none_or(|role| role == node.spec.role);

@@ -14,6 +14,8 @@ mod address;
 mod body;
 mod chunked;
 mod connect;
+#[doc(hidden)]
+pub mod door;
 mod error;
 mod head;
 mod idle;

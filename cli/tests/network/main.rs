@@ -16,4 +16,5 @@ mod mistakes;
 mod python;
 mod standby;
 mod support;
+mod torture;
 mod values;

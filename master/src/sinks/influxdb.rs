@@ -9,6 +9,8 @@
 mod answer;
 mod body;
 mod client;
+#[doc(hidden)]
+pub mod door;
 mod encoder;
 mod escape;
 mod options;

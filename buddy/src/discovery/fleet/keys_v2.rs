@@ -27,7 +27,7 @@ const RAFT: std::ops::Range<u32> = 300..400;
 const EVENT_CLEARED: u32 = 401;
 
 /// The machines by etcd's keys.
-pub(super) struct KeysV2 {
+pub(in crate::discovery) struct KeysV2 {
     /// The directory of machines, without a slash at the end.
     machines: String,
     naming: Naming,
@@ -67,6 +67,14 @@ struct Refusal {
 impl KeysV2 {
     pub(super) const fn new(machines: String, naming: Naming) -> Self {
         Self { machines, naming, index: 0 }
+    }
+
+    /// For fuzzing: the machines of an answer, without a server.
+    pub(in crate::discovery) fn read(body: &[u8]) -> Result<Found, String> {
+        let keys = Self::new("/_coreos.com/fleet/machines".to_owned(), Naming::Id);
+        let reply: Reply = Answer::with_body(body).json()?;
+        reply.changes();
+        Ok(keys.found(reply.node))
     }
 
     /// All machines of a directory with its directories.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::{
-    super::web::{Api, Found, Http},
+    super::web::{Answer, Api, Found, Http},
     machine::{Machine, Naming},
 };
 
@@ -12,7 +12,7 @@ use super::{
 const MOST_PAGES: usize = 10_000;
 
 /// The machines that a fleetd lists.
-pub(super) struct MachinesApi {
+pub(in crate::discovery) struct MachinesApi {
     pub(super) naming: Naming,
 }
 
@@ -24,6 +24,18 @@ struct Page {
     machines: Vec<Machine>,
     #[serde(default)]
     next_page_token: String,
+}
+
+impl MachinesApi {
+    /// For fuzzing: the machines of a page, without a server.
+    pub(in crate::discovery) fn read(body: &[u8]) -> Result<Found, String> {
+        let page: Page = Answer::with_body(body).json()?;
+        let mut found = Found::default();
+        for machine in page.machines {
+            found.add(machine.host(Naming::Ip));
+        }
+        Ok(found)
+    }
 }
 
 #[async_trait]

@@ -12,7 +12,7 @@ use super::super::entry::Entry;
 ///
 /// # Errors
 /// A sentence with line and column.
-pub(super) fn hosts(path: &Path, text: &str) -> Result<Vec<Host>, String> {
+pub(in crate::discovery) fn hosts(path: &Path, text: &str) -> Result<Vec<Host>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
         return Err("the file is empty; a list without hosts is written {\"items\":[]}".to_owned());

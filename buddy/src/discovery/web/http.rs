@@ -107,6 +107,11 @@ impl Http {
 }
 
 impl Answer {
+    /// An answer without headers that nobody sent.
+    pub(in crate::discovery) fn with_body(body: &[u8]) -> Self {
+        Self { status: 200, headers: header::HeaderMap::new(), body: body.to_vec() }
+    }
+
     /// The body as JSON.
     ///
     /// # Errors

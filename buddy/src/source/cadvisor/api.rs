@@ -188,7 +188,6 @@ impl Answers {
 
     /// What the general decoder alone makes of v2.1 by a host that is new: what the quick way has to
     /// give, too.
-    #[cfg(test)]
     pub(super) fn read_generally(&self, facts: &Facts) -> Result<Readings, FetchError> {
         let machine: Newest<'_> = decode(&self.other_url(), &self.other)?;
         let stats = machine.0.as_ref().ok_or_else(|| no_machine(&self.other_url()))?;

@@ -1,4 +1,4 @@
-//! A way in for the benches: reads documents as a poll of a host does, without the host.
+//! A way in for benches and fuzzing: reads documents as a poll of a host does, without the host.
 
 use super::Document;
 use crate::source::{
@@ -36,6 +36,14 @@ impl DocumentReader {
     pub fn read(&mut self, text: &str) -> Result<Readings, PollError> {
         let readings = (self.read)("http://h", text, &mut self.shapes, &self.layouts);
         readings.map_err(|error| PollError(error.to_string()))
+    }
+
+    /// The readings of a summary by the general decoder alone, as if the host was new.
+    ///
+    /// # Errors
+    /// When the document has another form.
+    pub fn read_summary_generally(text: &str) -> Result<Readings, PollError> {
+        Summary::read_generally(text).map_err(|error| PollError(error.to_string()))
     }
 
     /// Forgets what the polls before said, as if the host was new.
