@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -22,14 +23,13 @@ use crate::{
         supervisor::{Supervisor, SupervisorConfig},
     },
     args::MasterArgs,
+    core::sink_set::MOST_SINKS,
     grpc,
     observe::StatusHandle,
 };
 
 /// A buddy that is silent for longer than this is taken for dead.
 pub const SILENCE: Duration = Duration::from_secs(30);
-/// Time for the sinks to write what they hold when the master stops.
-const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Time for the last receipts to reach the buddies.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -74,9 +74,10 @@ pub struct Master {
     http: Option<TcpListener>,
     context: grpc::Context,
     supervisor: Addr<Supervisor>,
-    sinks: Vec<std::sync::Arc<SinkSlot>>,
+    sinks: Vec<Arc<SinkSlot>>,
     arbiters: Arbiters,
     failure: mpsc::Receiver<String>,
+    drain_time: Duration,
 }
 
 impl Master {
@@ -91,6 +92,12 @@ impl Master {
         sinks: Vec<SinkChild>,
     ) -> anyhow::Result<Self> {
         args.check().map_err(|error| anyhow!(error))?;
+        if sinks.len() > MOST_SINKS {
+            return Err(anyhow!(
+                "{} sinks are more than the {MOST_SINKS} there may be",
+                sinks.len()
+            ));
+        }
         let grpc = bind(args.grpc_address(), "buddies", "--grpc-listen")?;
         let http = bind(args.listen, "HTTP", "--listen")?;
         warn_of_plain_text(grpc.local_addr()?);
@@ -108,13 +115,17 @@ impl Master {
         let (supervisor, sinks) = Supervisor::launch(config, sinks);
         let context = grpc::Context {
             supervisor: supervisor.clone(),
+            sinks: sinks.clone().into(),
+            turns: Arc::default(),
             limits: args.limits,
             resolution: args.resolution,
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
             ingests: TaskTracker::new(),
         };
-        Ok(Self { grpc, http: Some(http), context, supervisor, sinks, arbiters, failure })
+        let drain_time = args.drain_time;
+        let http = Some(http);
+        Ok(Self { grpc, http, context, supervisor, sinks, arbiters, failure, drain_time })
     }
 
     /// Where buddies connect to.
@@ -159,7 +170,7 @@ impl Master {
             })),
         };
         self.context.draining.cancel();
-        drain(&self.supervisor, &self.sinks, Instant::now() + DRAIN_TIME).await;
+        drain(&self.supervisor, &self.sinks, Instant::now() + self.drain_time).await;
         // The receipts of what the sinks have just written.
         self.context.ingests.close();
         let _ = timeout(CLOSE_TIME, self.context.ingests.wait()).await;
@@ -173,11 +184,7 @@ impl Master {
 }
 
 /// Tells the buddies and empties the sinks.
-async fn drain(
-    supervisor: &Addr<Supervisor>,
-    sinks: &[std::sync::Arc<SinkSlot>],
-    deadline: Instant,
-) {
+async fn drain(supervisor: &Addr<Supervisor>, sinks: &[Arc<SinkSlot>], deadline: Instant) {
     let _ = timeout(CLOSE_TIME, supervisor.send(Drain { deadline })).await;
     let draining = sinks.iter().filter_map(|slot| slot.handle()).map(|handle| async move {
         let drained = handle.drain.send(Drain { deadline });
