@@ -29,6 +29,7 @@ use tonic::{
 use crate::{
     actors::{router::SinkSlot, supervisor::Supervisor},
     args::LimitArgs,
+    core::room::Room,
 };
 pub use turns::{BACKFILL_TURNS, LIVE_TURNS, Turns};
 
@@ -55,6 +56,8 @@ pub struct Context {
     pub supervisor: Addr<Supervisor>,
     /// The sinks in the order of the configuration.
     pub sinks: Arc<[Arc<SinkSlot>]>,
+    /// What the streams may remember of their segments.
+    pub streams: Arc<Room>,
     /// Whose turn it is to decode.
     pub turns: Arc<Turns>,
     /// Told to the buddies, and held.

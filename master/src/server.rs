@@ -23,7 +23,7 @@ use crate::{
         supervisor::{Supervisor, SupervisorConfig},
     },
     args::MasterArgs,
-    core::sink_set::MOST_SINKS,
+    core::{room::Room, sink_set::MOST_SINKS},
     grpc,
     observe::StatusHandle,
 };
@@ -116,6 +116,7 @@ impl Master {
         let context = grpc::Context {
             supervisor: supervisor.clone(),
             sinks: sinks.clone().into(),
+            streams: Arc::new(Room::new(args.streams_max_bytes.bytes())),
             turns: Arc::default(),
             limits: args.limits,
             resolution: args.resolution,

@@ -71,6 +71,20 @@ pub struct Place {
 }
 
 impl Place {
+    /// Changes how much is taken, if there is enough room for that; whether there is.
+    #[must_use]
+    pub fn resize(&mut self, bytes: usize) -> bool {
+        let (room, before) = (&self.room, self.bytes);
+        let fits = |used: usize| {
+            let after = used.saturating_sub(before).saturating_add(bytes);
+            (bytes <= before || after <= room.limit).then_some(after)
+        };
+        let Ok(used) = room.used.fetch_update(Relaxed, Relaxed, fits) else { return false };
+        room.peak.fetch_max(used.saturating_sub(before).saturating_add(bytes), Relaxed);
+        self.bytes = bytes;
+        true
+    }
+
     /// How much.
     #[must_use]
     pub const fn bytes(&self) -> usize {
@@ -99,6 +113,20 @@ mod tests {
         assert!(room.try_take(60).is_some());
         drop(second);
         assert_eq!((room.used(), room.peak()), (0, 100));
+    }
+
+    /// What grows is held to the same bound, and keeps what it has where there is no more.
+    #[test]
+    fn a_place_grows_and_shrinks() {
+        let room = Arc::new(Room::new(100));
+        let mut place = room.take(0);
+        let other = room.take(30);
+        assert!(place.resize(70) && !place.resize(71));
+        assert_eq!((room.used(), place.bytes()), (100, 70));
+        assert!(place.resize(10));
+        assert_eq!((room.used(), room.peak()), (40, 100));
+        drop((place, other));
+        assert_eq!(room.used(), 0);
     }
 
     /// Otherwise a payload that is larger than the room could never pass.

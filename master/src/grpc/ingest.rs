@@ -37,7 +37,7 @@ use crate::{
         session::{OpenStream, StreamPurpose, StreamToken},
         supervisor::FindCluster,
     },
-    core::sink_set::SinkSet,
+    core::{room::Place, sink_set::SinkSet},
     delivery::Origin,
 };
 
@@ -58,6 +58,7 @@ pub(super) async fn serve(context: Arc<Context>, inbound: Streaming<Bytes>, outb
         credit,
         entries,
         segment: None,
+        memory: context.streams.take(0),
         lacking: SinkSet::EMPTY,
     };
     let end = stream.read_all(inbound).await;
@@ -106,6 +107,8 @@ struct Stream {
     credit: Arc<CreditLine>,
     entries: mpsc::Sender<Entry>,
     segment: Option<Segment>,
+    /// What the reader takes.
+    memory: Place,
     /// The sinks that the last frame was given to.
     lacking: SinkSet,
 }
@@ -179,7 +182,13 @@ impl Stream {
         let context = Arc::clone(&self.context);
         let _turn = context.turns.wait(purpose).await;
         self.lacking = SinkSet::EMPTY;
-        self.read(frame).await
+        let entry = self.read(frame).await?;
+        if self.memory.resize(self.reader.size_bytes()) {
+            return Ok(entry);
+        }
+        Err(Status::resource_exhausted(
+            "what the streams of all buddies define takes as much memory as --streams-max-bytes allows",
+        ))
     }
 
     async fn read(&mut self, frame: Bytes) -> Result<Entry, Status> {

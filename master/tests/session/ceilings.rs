@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use heapster_proto::v1::block::Form::Absolute;
+use heapster_proto::v1::{block::Form::Absolute, delivery::Outcome};
 use heapster_shared::units::ByteSize;
 use tokio::time::timeout;
 
@@ -147,6 +147,40 @@ fn many_that_come_back_at_once_are_held_within_the_bounds() {
             assert!(gate.room.peak() <= gate.room.limit() + PAYLOAD_BYTES);
             assert!(gate.room.peak() >= gate.room.limit() / 2 - PAYLOAD_BYTES);
             drop(back);
+        },
+    );
+}
+
+/// What buddies define is held to a bound that all share: who passes it is told so, and comes in
+/// when others have gone.
+#[test]
+fn what_streams_remember_is_bounded() {
+    // Three entities and their newest rows.
+    with_sinks(
+        &["--streams-max-bytes", "300"],
+        |_| Vec::new(),
+        async |bench| {
+            let first = buddy_of(&bench, "a", "a").await;
+            let mut holding = first.stream(0).await;
+            holding.send(1, container(1)).await;
+            assert_eq!(holding.answered(1).await.outcome(), Outcome::Delivered);
+            let second = buddy_of(&bench, "b", "b").await;
+            let turned_away = second.stream(0).await.end().await;
+            assert_eq!(turned_away.code(), tonic::Code::ResourceExhausted);
+            assert!(turned_away.message().contains("--streams-max-bytes"), "{turned_away}");
+            drop(holding);
+            eventually("there is room again", async || {
+                let mut stream = second.stream(0).await;
+                stream.send(1, container(1)).await;
+                let answered = timeout(Duration::from_secs(1), async {
+                    while stream.deliveries.is_empty() {
+                        stream.receive().await?;
+                    }
+                    Ok::<_, tonic::Status>(())
+                });
+                matches!(answered.await, Ok(Ok(())))
+            })
+            .await;
         },
     );
 }
