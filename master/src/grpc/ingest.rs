@@ -60,6 +60,7 @@ pub(super) async fn serve(context: Arc<Context>, inbound: Streaming<Bytes>, outb
         segment: None,
         memory: context.streams.take(0),
         lacking: SinkSet::EMPTY,
+        impatient: false,
     };
     let end = stream.read_all(inbound).await;
     if let (Err(status), Some(segment)) = (&end, &stream.segment)
@@ -111,6 +112,8 @@ struct Stream {
     memory: Place,
     /// The sinks that the last frame was given to.
     lacking: SinkSet,
+    /// It has waited for them in vain.
+    impatient: bool,
 }
 
 /// The segment that is being read.
@@ -196,6 +199,7 @@ impl Stream {
         let ReadFrame { sequence, content } = self.reader.read(&frame).map_err(status_of)?;
         drop(frame);
         if let Content::Open(opening) = content {
+            self.impatient = false;
             self.open(opening).await?;
             return Ok(Entry::uncounted(bytes));
         }

@@ -115,7 +115,7 @@ fn many_that_come_back_at_once_are_held_within_the_bounds() {
     let gate = Gate::shut(QUEUE);
     let shut = gate.clone();
     with_sinks(
-        &[],
+        &["--drain-time", "100ms"],
         move |arbiters| vec![shut.child("gate", arbiters)],
         async move |bench| {
             let channels = join_all((0..BUDDIES / 20).map(|_| bench.client())).await;

@@ -1,12 +1,14 @@
 //! Each required sink is a cursor of its own over a buddy's log.
 
+use std::time::{Duration, Instant};
+
 use heapster_master::delivery::Outcome;
-use heapster_proto::v1::{self, delivery::Outcome as Answer};
+use heapster_proto::v1::{self, block::Form::Absolute, delivery::Outcome as Answer};
 use heapster_shared::units::ByteSize;
 use prost::Message;
 
 use super::{
-    frames::{TICK, container, define},
+    frames::{CONTAINER, MEASURED, TICK, batch, container, define, row},
     gate::Gate,
     harness::{Ingest, Mode, Recorder, eventually, with_sinks},
 };
@@ -112,6 +114,24 @@ fn a_sink_that_hangs_uses_up_no_credit() {
     });
 }
 
+/// Receives until a frame is put off.
+async fn first_retry(stream: &mut Ingest) {
+    while !stream.deliveries.iter().any(|delivery| delivery.outcome() == Answer::Retry) {
+        stream.receive().await.unwrap();
+    }
+}
+
+/// Receives until the first so many frames are answered; those that are put off.
+async fn retried(stream: &mut Ingest, count: u64) -> Vec<u64> {
+    let mut again = Vec::new();
+    for n in 1..=count {
+        if stream.answered(n).await.outcome() == Answer::Retry {
+            again.push(n);
+        }
+    }
+    again
+}
+
 /// A required sink whose queue is full gives back what it cannot hold. The backfill stream then
 /// waits with it rather than send it in vain, others have each frame once, and when the sink works
 /// again it has each frame once, too.
@@ -127,31 +147,73 @@ fn a_full_sink_is_fed_again_when_it_is_back() {
         for n in 1..=count {
             live.send(n, container(n)).await;
         }
-        assert_eq!(live.answered(1).await.outcome(), Answer::Retry, "the oldest is given back");
+        first_retry(&mut live).await;
         eventually("the others have all", async || ticks_of(&bench.optional) == ticks(count)).await;
         let mut backfill = buddy.backfill(0).await;
         for n in 1..=count {
             backfill.send(n, container(n)).await;
         }
-        assert_eq!(backfill.answered(1).await.outcome(), Answer::Retry, "there is no room yet");
+        first_retry(&mut backfill).await;
         gate.open();
-        let answered = async |stream: &mut Ingest, n| stream.answered(n).await.outcome();
-        let mut again = Vec::new();
-        for n in 1..=count {
-            if answered(&mut backfill, n).await == Answer::Retry {
-                again.push(n);
-            }
-        }
+        let again = retried(&mut backfill, count).await;
         assert!(again.len() < 10, "the stream waited for room: {again:?}");
         let mut last = buddy.backfill(0).await;
         for n in 1..=count {
             last.send(n, container(n)).await;
-            assert_eq!(answered(&mut last, n).await, Answer::Delivered);
         }
+        assert!(retried(&mut last, count).await.is_empty());
         let mut written: Vec<i64> = gate.written().into_iter().map(|(_, tick)| tick).collect();
         written.sort_unstable();
         assert_eq!(written, ticks(count));
         assert_eq!(ticks_of(&bench.required), ticks(count));
         assert_eq!(ticks_of(&bench.optional), ticks(count));
+    });
+}
+
+/// A log in two segments: the first has what one full sink lacks, the second what all lack. The full
+/// sink holds up the second for a moment, and not for each frame of the first.
+#[test]
+fn a_full_sink_holds_up_what_others_lack_for_a_moment_only() {
+    let gate = Gate::shut(ByteSize(64 << 10));
+    let shut = gate.clone();
+    let more = move |arbiters: &_| vec![shut.child("gate", arbiters)];
+    with_sinks(&["--drain-time", "100ms"], more, async move |bench| {
+        let buddy = bench.buddy().await;
+        let mut live = buddy.stream(0).await;
+        let count = 150;
+        for n in 1..=count {
+            live.send(n, container(n)).await;
+        }
+        first_retry(&mut live).await;
+        let mut backfill = buddy.backfill(0).await;
+        for n in 1..=count {
+            backfill.send(n, container(n)).await;
+        }
+        backfill.open_for(v1::open::Purpose::Backfill, count).await;
+        backfill.send(0, define()).await;
+        let absolute = row(MEASURED, CONTAINER, Absolute, [1, 2]);
+        backfill.send(count + 1, batch(count + 1, vec![absolute])).await;
+        eventually("the others have it", async || ticks_of(&bench.optional) == ticks(count + 1))
+            .await;
+    });
+}
+
+/// A stop ends in time with a sink that hangs: what it holds is not acknowledged.
+#[test]
+fn a_stop_does_not_wait_for_a_sink_that_hangs() {
+    let gate = Gate::shut(ByteSize::mib(1));
+    let shut = gate.clone();
+    let more = move |arbiters: &_| vec![shut.child("gate", arbiters)];
+    with_sinks(&["--drain-time", "500ms"], more, async move |bench| {
+        let buddy = bench.buddy().await;
+        let mut live = buddy.stream(0).await;
+        live.send(1, container(1)).await;
+        eventually("the sink holds it", async || gate.room.used() > 0).await;
+        let begin = Instant::now();
+        bench.stop.cancel();
+        assert_eq!(live.end().await.code(), tonic::Code::Unavailable);
+        assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+        let told: Vec<Answer> = live.deliveries.iter().map(v1::Delivery::outcome).collect();
+        assert!(!told.contains(&Answer::Delivered), "{told:?}");
     });
 }

@@ -362,7 +362,7 @@ impl Ingest {
         self.open_for(v1::open::Purpose::Live, delivered_through).await;
     }
 
-    async fn open_for(&mut self, purpose: v1::open::Purpose, delivered_through: u64) {
+    pub async fn open_for(&mut self, purpose: v1::open::Purpose, delivered_through: u64) {
         let open = v1::Open {
             session_id: self.session_id.clone(),
             instance_id: "one".into(),
