@@ -11,15 +11,19 @@ pub mod session;
 pub mod sink;
 pub mod supervisor;
 
-use std::{fmt, marker::PhantomData, time::Instant};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Instant};
 
 use actix::{Actor, Addr, Context, Handler, Message, Recipient, dev::SendError};
 use mailbox::{Depth, Queued};
 
 use crate::{
-    delivery::{Payload, Ticket},
+    core::room::{Place, Room},
+    delivery::{Origin, Payload, Ticket},
     status::SinkStatus,
 };
+
+/// Memory that what waits in the mailbox of a sink may take; what it has taken out it counts itself.
+pub const SINK_MAILBOX_BYTES: usize = 32 << 20;
 
 /// Offers a payload to a sink. A required sink gets a ticket, which it settles when its peer has
 /// the payload; others get none.
@@ -28,8 +32,27 @@ use crate::{
 pub struct Offer {
     /// What to write.
     pub payload: Payload,
+    /// Where it comes from.
+    pub origin: Origin,
     /// The way back to the sender.
     pub ticket: Option<Ticket>,
+    /// What it takes of the mailbox, until the offer has been taken apart.
+    place: Option<Place>,
+}
+
+impl Offer {
+    /// Offers this payload.
+    #[must_use]
+    pub const fn new(payload: Payload, origin: Origin, ticket: Option<Ticket>) -> Self {
+        Self { payload, origin, ticket, place: None }
+    }
+
+    /// Offers rows of nobody in particular, whose sender does not wait: for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn unasked(payload: Payload) -> Self {
+        Self::new(payload, Origin::fresh("".into()), None)
+    }
 }
 
 /// Asks an actor for its state.
@@ -67,6 +90,8 @@ pub struct SinkHandle {
     pub drain: Recipient<Drain>,
     offer: Recipient<Queued<Offer>>,
     depth: Depth,
+    mailbox: Arc<Room>,
+    queue: Arc<Room>,
 }
 
 impl SinkHandle {
@@ -86,14 +111,40 @@ impl SinkHandle {
             drain: actor.clone().recipient(),
             offer: actor.recipient(),
             depth: Depth::default(),
+            mailbox: Arc::new(Room::new(SINK_MAILBOX_BYTES)),
+            queue: Arc::new(Room::new(usize::MAX)),
         }
+    }
+
+    /// The same for a sink that holds what it has taken in this room.
+    #[must_use]
+    pub fn holding_in(mut self, queue: Arc<Room>) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// Whether what is backfilled would be taken: it may have half of the queue, so that the other
+    /// half is there for what is fresh.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.used() < self.queue.limit() / 2
+    }
+
+    /// What it holds, its mailbox included, in bytes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.queue.used().saturating_add(self.mailbox.used())
     }
 
     /// Offers a payload without waiting.
     ///
     /// # Errors
     /// When the mailbox is full or the actor gone; gives the offer back.
-    pub fn offer(&self, offer: Offer) -> Result<(), SendError<Offer>> {
+    pub fn offer(&self, mut offer: Offer) -> Result<(), SendError<Offer>> {
+        offer.place = self.mailbox.try_take(offer.payload.size_bytes());
+        if offer.place.is_none() {
+            return Err(SendError::Full(offer));
+        }
         self.offer.try_send(self.depth.queue(offer)).map_err(mailbox::unqueued)
     }
 

@@ -43,6 +43,14 @@ pub struct MasterArgs {
     /// Memory that this past may take; the oldest goes first
     #[arg(long, value_name = "SIZE", default_value = "512MiB")]
     pub model_max_bytes: ByteSize,
+    /// Memory that the streams of all buddies may take for what they define; past it a stream ends,
+    /// and its buddy keeps its rows and comes again
+    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
+    pub streams_max_bytes: ByteSize,
+    /// How long the sinks may write what they hold when the master is stopped; what is left then
+    /// stays with the buddies, or is lost to sinks that are not required
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub drain_time: Duration,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub access: AccessArgs,

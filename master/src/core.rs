@@ -2,8 +2,11 @@
 
 pub mod aggregate;
 pub mod assign;
+pub mod cursors;
 pub mod delivered;
 pub mod entities;
 pub mod inventory;
 pub mod model;
 pub(crate) mod packed;
+pub mod room;
+pub mod sink_set;

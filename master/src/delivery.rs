@@ -1,12 +1,13 @@
 //! What travels from a cluster to the sinks, and how its sender learns what became of it.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+mod ticket;
+
+use std::sync::Arc;
 
 use heapster_shared::{event::Event, row::RowBatch, tick::Tick};
-use tokio::sync::oneshot;
+
+use crate::core::sink_set::SinkSet;
+pub use ticket::{Ticket, Watch};
 
 /// Something for the sinks; shared by all of them and never changed.
 #[derive(Clone, Debug)]
@@ -33,6 +34,78 @@ pub struct EventBatch {
     pub events: Vec<Event>,
 }
 
+/// What each payload that waits is counted with beside its rows: its place in a queue, and what is
+/// remembered of its frame until it is answered.
+const OVERHEAD_BYTES: usize = 1 << 10;
+
+impl Payload {
+    /// Samples or events in it.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        let count = match self {
+            Self::Rows(rows) => rows.sample_count(),
+            Self::Events(batch) => batch.events.len(),
+            Self::RoundEnd { .. } => 0,
+        };
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    /// The memory that it takes while it waits somewhere.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        OVERHEAD_BYTES
+            + match self {
+                Self::Rows(rows) => rows.size_bytes(),
+                Self::Events(batch) => batch.events.iter().map(event_bytes).sum(),
+                Self::RoundEnd { .. } => 0,
+            }
+    }
+}
+
+fn event_bytes(event: &Event) -> usize {
+    let texts = [
+        &event.uid,
+        &event.kind,
+        &event.reason,
+        &event.message,
+        &event.object_kind,
+        &event.object_namespace,
+        &event.object_name,
+        &event.object_uid,
+        &event.component,
+        &event.host,
+    ];
+    size_of::<Event>() + texts.iter().map(|text| text.len()).sum::<usize>()
+}
+
+/// Where a payload comes from, for queues that are fair to their sources.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// Who sent it: nobody's payloads push out those of somebody who has less waiting.
+    pub source: Arc<str>,
+    /// Whether it is what could not be delivered earlier, which lets fresh data go first.
+    pub backfill: bool,
+}
+
+impl Origin {
+    /// Fresh data of this source.
+    #[must_use]
+    pub const fn fresh(source: Arc<str>) -> Self {
+        Self { source, backfill: false }
+    }
+}
+
+/// How a payload is to travel.
+#[derive(Debug)]
+pub struct Passage {
+    /// The sinks that it is for.
+    pub to: SinkSet,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The way back to the sender.
+    pub ticket: Ticket,
+}
+
 /// What became of a payload, by the worst that any required sink says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Outcome {
@@ -51,113 +124,10 @@ pub enum Outcome {
     },
 }
 
-/// A payload's way back to its sender. The router gives a clone to each required sink, which
-/// settles it; when the last clone is gone the sender gets the [`Outcome`]. A clone that is dropped
-/// unsettled, because its sink died, counts as [`Outcome::Retry`].
-#[derive(Debug)]
-pub struct Ticket {
-    inner: Arc<Inner>,
-    settled: bool,
-}
-
-#[derive(Debug)]
-struct Inner {
-    worst: Mutex<Outcome>,
-    sender: Mutex<Option<oneshot::Sender<Outcome>>>,
-    holders: AtomicU64,
-}
-
-impl Ticket {
-    /// A ticket, and where its outcome will be.
+impl Outcome {
+    /// Whether it is not to be sent again.
     #[must_use]
-    pub fn new() -> (Self, oneshot::Receiver<Outcome>) {
-        let (sender, receiver) = oneshot::channel();
-        let inner = Inner {
-            worst: Mutex::default(),
-            sender: Mutex::new(Some(sender)),
-            holders: AtomicU64::new(1),
-        };
-        (Self { inner: Arc::new(inner), settled: false }, receiver)
-    }
-
-    /// Says what became of the payload here.
-    pub fn settle(mut self, outcome: Outcome) {
-        self.record(outcome);
-    }
-
-    fn record(&mut self, outcome: Outcome) {
-        self.settled = true;
-        let mut worst = lock(&self.inner.worst);
-        if severity(&outcome) > severity(&worst) {
-            *worst = outcome;
-        }
-    }
-}
-
-/// Nothing panics while it holds one of these locks, and each leaves its value whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn severity(outcome: &Outcome) -> u8 {
-    match outcome {
-        Outcome::Delivered => 0,
-        Outcome::Rejected { .. } => 1,
-        Outcome::Retry { .. } => 2,
-    }
-}
-
-impl Clone for Ticket {
-    fn clone(&self) -> Self {
-        self.inner.holders.fetch_add(1, Ordering::Relaxed);
-        Self { inner: Arc::clone(&self.inner), settled: false }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.record(Outcome::Retry {
-                reason: "a sink stopped before it took the batch".into(),
-            });
-        }
-        if self.inner.holders.fetch_sub(1, Ordering::AcqRel) != 1 {
-            return;
-        }
-        let sender = lock(&self.inner.sender).take();
-        let outcome = std::mem::take(&mut *lock(&self.inner.worst));
-        if let Some(sender) = sender {
-            // The sender may have gone: then nobody wants to know.
-            let _ = sender.send(outcome);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rejected() -> Outcome {
-        Outcome::Rejected { reason: "no".into() }
-    }
-
-    #[test]
-    fn the_worst_verdict_wins_when_all_are_in() {
-        let (ticket, mut outcome) = Ticket::new();
-        let second = ticket.clone();
-        ticket.settle(Outcome::Delivered);
-        assert!(outcome.try_recv().is_err());
-        second.settle(rejected());
-        assert_eq!(outcome.try_recv().unwrap(), rejected());
-    }
-
-    /// Otherwise a crash of a sink would acknowledge what it had not written.
-    #[test]
-    fn a_sink_that_dies_asks_for_the_batch_again() {
-        let (ticket, mut outcome) = Ticket::new();
-        let second = ticket.clone();
-        ticket.settle(rejected());
-        drop(second);
-        assert!(matches!(outcome.try_recv().unwrap(), Outcome::Retry { .. }));
+    pub const fn is_for_good(&self) -> bool {
+        !matches!(self, Self::Retry { .. })
     }
 }

@@ -10,6 +10,7 @@ mod convert;
 pub mod decode;
 mod ingest;
 mod service;
+mod turns;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,9 +24,11 @@ use tonic::{Request, transport::Server};
 
 use crate::{
     access::{Connections, Door, Peer, Shown, bearer},
-    actors::supervisor::Supervisor,
+    actors::{router::SinkSlot, supervisor::Supervisor},
     args::LimitArgs,
+    core::room::Room,
 };
+pub use turns::{BACKFILL_TURNS, LIVE_TURNS, Turns};
 
 /// Messages to a buddy that may wait for it to read them.
 const OUTBOX_BOUND: usize = 64;
@@ -38,7 +41,10 @@ const MAX_STREAMS: u32 = 64;
 /// Ingest streams of one session, one for each purpose.
 const MAX_INGEST_STREAMS: u32 = 2;
 /// Bytes that may be under way on a stream without the master having read them.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+/// The same for a connection: more than one stream may have, so that one that is made to wait does
+/// not hold up the others of its buddy.
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 
 /// What every stream needs.
 #[derive(Clone)]
@@ -47,6 +53,12 @@ pub struct Context {
     pub supervisor: Addr<Supervisor>,
     /// Says who may connect, and as what.
     pub door: Arc<Door>,
+    /// The sinks in the order of the configuration.
+    pub sinks: Arc<[Arc<SinkSlot>]>,
+    /// What the streams may remember of their segments.
+    pub streams: Arc<Room>,
+    /// Whose turn it is to decode.
+    pub turns: Arc<Turns>,
     /// Told to the buddies, and held.
     pub limits: LimitArgs,
     /// Told to the buddies.
@@ -99,6 +111,7 @@ pub(crate) async fn serve(context: Context, connections: Connections) -> anyhow:
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .add_service(reflection)
         .add_service(health_service)
         .add_service(heapster)

@@ -185,7 +185,8 @@ fn model_child(args: &MasterArgs, model: &ModelHandle, arbiter: ArbiterHandle) -
 fn sink_child(sink: Configured, name: String, arbiter: ArbiterHandle) -> SinkChild {
     let required = sink.options.required;
     let sink = Configured { name: name.clone(), ..sink };
-    let make = SinkActor::factory(sink, Handle::current());
+    let room = SinkActor::room(&sink);
+    let make = SinkActor::factory_in(sink, Handle::current(), Arc::clone(&room));
     SinkChild {
         name: name.clone(),
         required,
@@ -193,7 +194,7 @@ fn sink_child(sink: Configured, name: String, arbiter: ArbiterHandle) -> SinkChi
         start: Box::new(move |guard| {
             let actor = make.clone();
             let address = SinkActor::start_in_arbiter(&arbiter, move |_| actor().guarded(guard));
-            SinkHandle::new(name.clone(), required, address)
+            SinkHandle::new(name.clone(), required, address).holding_in(Arc::clone(&room))
         }),
     }
 }

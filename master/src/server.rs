@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,14 +24,13 @@ use crate::{
         supervisor::{Supervisor, SupervisorConfig},
     },
     args::MasterArgs,
+    core::{room::Room, sink_set::MOST_SINKS},
     grpc,
     observe::StatusHandle,
 };
 
 /// A buddy that is silent for longer than this is taken for dead.
 pub const SILENCE: Duration = Duration::from_secs(30);
-/// Time for the sinks to write what they hold when the master stops.
-const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Time for the last receipts to reach the buddies.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -77,9 +77,10 @@ pub struct Master {
     connections: Connections,
     context: grpc::Context,
     supervisor: Addr<Supervisor>,
-    sinks: Vec<std::sync::Arc<SinkSlot>>,
+    sinks: Vec<Arc<SinkSlot>>,
     arbiters: Arbiters,
     failure: mpsc::Receiver<String>,
+    drain_time: Duration,
 }
 
 impl Master {
@@ -94,7 +95,13 @@ impl Master {
         sinks: Vec<SinkChild>,
     ) -> anyhow::Result<Self> {
         args.check().map_err(|error| anyhow!(error))?;
-        let door = std::sync::Arc::new(Door::open(args)?);
+        if sinks.len() > MOST_SINKS {
+            return Err(anyhow!(
+                "{} sinks are more than the {MOST_SINKS} there may be",
+                sinks.len()
+            ));
+        }
+        let door = Arc::new(Door::open(args)?);
         let grpc = bind(args.grpc_address(), "buddies", "--grpc-listen")?;
         let http = bind(args.listen, "HTTP", "--listen")?;
         if args.insecure {
@@ -116,6 +123,9 @@ impl Master {
         let context = grpc::Context {
             supervisor: supervisor.clone(),
             door,
+            sinks: sinks.clone().into(),
+            streams: Arc::new(Room::new(args.streams_max_bytes.bytes())),
+            turns: Arc::default(),
             limits: args.limits,
             resolution: args.resolution,
             draining: CancellationToken::new(),
@@ -123,14 +133,24 @@ impl Master {
             ingests: TaskTracker::new(),
         };
         let (within, connections) = connections();
-        let http = Some(http);
-        Ok(Self { grpc, http, within, connections, context, supervisor, sinks, arbiters, failure })
+        Ok(Self {
+            grpc,
+            http: Some(http),
+            within,
+            connections,
+            context,
+            supervisor,
+            sinks,
+            arbiters,
+            failure,
+            drain_time: args.drain_time,
+        })
     }
 
     /// Who may connect.
     #[must_use]
-    pub fn door(&self) -> std::sync::Arc<Door> {
-        std::sync::Arc::clone(&self.context.door)
+    pub fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.context.door)
     }
 
     /// How a buddy of this process connects.
@@ -186,7 +206,7 @@ impl Master {
             })),
         };
         self.context.draining.cancel();
-        drain(&self.supervisor, &self.sinks, Instant::now() + DRAIN_TIME).await;
+        drain(&self.supervisor, &self.sinks, Instant::now() + self.drain_time).await;
         // The receipts of what the sinks have just written.
         self.context.ingests.close();
         let _ = timeout(CLOSE_TIME, self.context.ingests.wait()).await;
@@ -200,11 +220,7 @@ impl Master {
 }
 
 /// Tells the buddies and empties the sinks.
-async fn drain(
-    supervisor: &Addr<Supervisor>,
-    sinks: &[std::sync::Arc<SinkSlot>],
-    deadline: Instant,
-) {
+async fn drain(supervisor: &Addr<Supervisor>, sinks: &[Arc<SinkSlot>], deadline: Instant) {
     let _ = timeout(CLOSE_TIME, supervisor.send(Drain { deadline })).await;
     let draining = sinks.iter().filter_map(|slot| slot.handle()).map(|handle| async move {
         let drained = handle.drain.send(Drain { deadline });

@@ -159,8 +159,10 @@ pub struct SinkStatus {
     pub delivered: u64,
     /// Samples that its peer refused for good.
     pub rejected: u64,
-    /// Samples dropped because its queue was full.
+    /// Samples dropped because its queue was full: it has a hole.
     pub dropped: u64,
+    /// Samples that went back to their buddies because its queue was full, and come again.
+    pub given_back: u64,
     /// Writes that failed and were tried again.
     pub retries: u64,
     /// Bytes waiting.

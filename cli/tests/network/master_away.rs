@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::support::{Lab, Master, SOON, cut_off, eventually, rounds};
 
 /// What each node, pod and container has in each row.
-const EVERYWHERE: &str = "memory/usage";
+pub(crate) const EVERYWHERE: &str = "memory/usage";
 
 /// Waits until the buddy has polled so many rounds more.
-fn more_rounds(buddy: &Process, count: usize) {
+pub(crate) fn more_rounds(buddy: &Process, count: usize) {
     let before = rounds(&buddy.output()).len();
     let enough = || (rounds(&buddy.output()).len() >= before + count).then_some(());
     eventually(enough, || buddy.output());
@@ -27,12 +27,16 @@ async fn counts(influxdb: &Influxdb, metric: &str) -> Vec<(Value, usize)> {
     series.iter().map(|one| (one["tags"].clone(), count(one))).collect()
 }
 
-async fn total(influxdb: &Influxdb, metric: &str) -> usize {
+pub(crate) async fn total(influxdb: &Influxdb, metric: &str) -> usize {
     counts(influxdb, metric).await.iter().map(|(_, count)| count).sum()
 }
 
 /// Waits until the database has this many rows.
-async fn wait_for_rows(influxdb: &Influxdb, wanted: usize, describe: impl Fn() -> String) {
+pub(crate) async fn wait_for_rows(
+    influxdb: &Influxdb,
+    wanted: usize,
+    describe: impl Fn() -> String,
+) {
     let deadline = std::time::Instant::now() + SOON;
     loop {
         let found = total(influxdb, EVERYWHERE).await;
@@ -46,7 +50,7 @@ async fn wait_for_rows(influxdb: &Influxdb, wanted: usize, describe: impl Fn() -
 
 /// The database has exactly the rows that the buddy polled, of each thing as many as there were
 /// rounds, and a rate for each but the first.
-async fn assert_all_there(influxdb: &Influxdb, buddy: &Process, master: &Master) {
+pub(crate) async fn assert_all_there(influxdb: &Influxdb, buddy: &Process, master: &Master) {
     let polled = rounds(&buddy.output());
     let rows: usize = polled.iter().map(|round| round.rows).sum();
     let said = || format!("{}\n{}", buddy.output(), master.process.output());
@@ -64,7 +68,7 @@ async fn assert_all_there(influxdb: &Influxdb, buddy: &Process, master: &Master)
     }
 }
 
-fn sink(influxdb: &Influxdb) -> String {
+pub(crate) fn sink(influxdb: &Influxdb) -> String {
     let options = "db=k8s&required=true&flush_interval=100ms&retry_first=100ms&retry_longest=1s";
     format!("influxdb:{}?{options}", influxdb.url())
 }

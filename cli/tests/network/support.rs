@@ -21,7 +21,7 @@ const PROGRAMS: &str = "HEAPSTER_TEST_PROGRAMS";
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// The program under test.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let built = || PathBuf::from(env!("CARGO_BIN_EXE_heapster"));
     std::env::var_os(PROGRAMS).map_or_else(built, |folder| PathBuf::from(folder).join("heapster"))
 }

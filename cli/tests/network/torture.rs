@@ -7,7 +7,7 @@ use heapster_testkit::{
     torture::{self, Options},
 };
 
-use crate::support::HEAPSTER;
+use crate::support::program;
 
 /// Kills, stops, halts, cut and frozen ways, broken and full disks, one after the other and two at a
 /// time: every row that a buddy promised is in both databases with its value, nothing else is there,
@@ -17,7 +17,7 @@ async fn nothing_is_lost_whatever_happens() {
     drop(real_peer!(Influxdb::start()));
     drop(real_peer!(VictoriaMetrics::start()));
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(HEAPSTER, folder.path().join("heapster")).unwrap();
+    std::os::unix::fs::symlink(program(), folder.path().join("heapster")).unwrap();
     let bin_dir = Some(folder.path().to_owned());
     let fixed = Options::parse_from(["torture", "--seed", "7", "--faults", "22"]);
     let options = Options { bin_dir, ..fixed };

@@ -63,6 +63,7 @@ use crate::{
         assign::Assigner,
         entities::Entities,
         inventory::Inventory,
+        sink_set::SinkSet,
     },
     delivery::{EventBatch, Outcome, Payload},
     status::ActorStatus,
@@ -135,13 +136,13 @@ impl Cluster {
             ctx.set_mailbox_capacity(MAILBOX_BOUND);
             let last = EntityId(config.last_entity.load(Relaxed));
             Self {
-                members: Members::default(),
+                members: Members::new(config.router.required()),
                 inventory: Inventory::new(config.max_hosts),
                 assigner: Assigner::new(config.resolution, unix_ms()),
                 plans_soon: false,
                 entities: Entities::starting_after(last),
                 aggregator: Aggregator::new(Arc::clone(&config.name), config.resolution),
-                sums: Sums::new(Arc::clone(&config.router)),
+                sums: Sums::new(&config.name, &config.router),
                 counts: Counts { used_ms: unix_ms(), ..Counts::default() },
                 exit,
                 config,
@@ -238,7 +239,7 @@ impl Cluster {
 
     fn finish_rounds(&mut self, ctx: &mut Context<Self>) {
         let payloads = self.close_rounds();
-        payloads.into_iter().for_each(|payload| sums::offer(self, payload, 0, ctx));
+        payloads.into_iter().for_each(|payload| sums::offer(self, payload, ctx));
     }
 
     fn forget(&mut self, ctx: &mut Context<Self>) {
@@ -329,11 +330,15 @@ impl Handler<SubmitRows> for Cluster {
         };
         self.counts.received_ms = now_ms;
         self.counts.used_ms = now_ms;
+        if !submit.passage.to.has(SinkSet::OTHERS) {
+            // They came before: all but the sinks that lack them has had its turn.
+            return self.config.router.route(Payload::Rows(Arc::new(rows)), submit.passage);
+        }
         let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
         self.counts.rows = self.counts.rows.saturating_add(count(rows.row_count()));
         self.counts.rejected_rows = self.counts.rejected_rows.saturating_add(count(submit.refused));
         if rows.blocks.is_empty() {
-            submit.ticket.settle(Outcome::Delivered);
+            submit.passage.ticket.settle(Outcome::Delivered);
             return true;
         }
         self.count(&rows);
@@ -341,7 +346,7 @@ impl Handler<SubmitRows> for Cluster {
         if !submit.follows {
             self.aggregator.miss(rows.tick, now_ms);
         }
-        self.config.router.route(Payload::Rows(Arc::new(rows)), submit.ticket, submit.required_only)
+        self.config.router.route(Payload::Rows(Arc::new(rows)), submit.passage)
     }
 }
 
@@ -349,12 +354,14 @@ impl Handler<SubmitEvents> for Cluster {
     type Result = bool;
 
     fn handle(&mut self, submit: SubmitEvents, _: &mut Self::Context) -> bool {
-        let count = u64::try_from(submit.events.len()).unwrap_or(u64::MAX);
-        self.counts.events = self.counts.events.saturating_add(count);
+        if submit.passage.to.has(SinkSet::OTHERS) {
+            let count = u64::try_from(submit.events.len()).unwrap_or(u64::MAX);
+            self.counts.events = self.counts.events.saturating_add(count);
+        }
         self.counts.used_ms = unix_ms();
         let cluster = Arc::clone(&self.config.name);
         let events = Arc::new(EventBatch { cluster, events: submit.events });
-        self.config.router.route(Payload::Events(events), submit.ticket, submit.required_only)
+        self.config.router.route(Payload::Events(events), submit.passage)
     }
 }
 

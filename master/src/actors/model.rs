@@ -30,8 +30,9 @@ use crate::{
     status::SinkStatus,
 };
 
-/// Messages that may wait.
-pub const MAILBOX: usize = 64;
+/// Messages that may wait: as many as the router's, so that what comes in a burst is bounded by its
+/// bytes alone.
+pub const MAILBOX: usize = 1024;
 
 /// How often what is old is dropped at the latest.
 const HOUSEKEEPING: Duration = Duration::from_secs(15);
@@ -199,7 +200,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::{core::model::Names, delivery::Ticket};
+    use crate::{
+        core::model::Names,
+        delivery::{Origin, Ticket},
+    };
 
     fn rows(time_ms: i64) -> Payload {
         let entity = EntityTable::default().intern(Definition {
@@ -228,7 +232,7 @@ mod tests {
         let payload = rows(tick::unix_ms());
         for _ in 0..2 {
             let (ticket, outcome) = Ticket::new();
-            let offer = Offer { payload: payload.clone(), ticket: Some(ticket) };
+            let offer = Offer::new(payload.clone(), Origin::fresh("".into()), Some(ticket));
             model.addr().unwrap().send(offer).await.unwrap();
             assert_eq!(outcome.await.unwrap(), Outcome::Delivered);
         }

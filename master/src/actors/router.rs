@@ -1,19 +1,18 @@
-//! The router: hands each payload to every sink.
+//! The router: hands each payload to the sinks that it is for.
 //!
 //! - owns: the sinks in the order of the configuration.
 //! - receives: [`Route`], from clusters.
-//! - sends: `Offer` to each sink, by `try_send`; a required sink gets a clone of the ticket.
-//! - mailbox bound: [`MAILBOX_BOUND`].
-//! - when full: the cluster settles the ticket as to be sent again, so that the buddy keeps the
-//!   batch. When a sink's mailbox is full, a required sink's ticket is settled the same way; for
-//!   any other sink the payload is dropped and counted.
+//! - sends: `Offer` to each sink, by `try_send`; a required sink gets a ticket of its own.
+//! - mailbox bound: [`MAILBOX_BOUND`] messages, and [`MAILBOX_BYTES`] of payloads.
+//! - when full: the ticket is settled as to be sent again, so that the buddy keeps the batch. When
+//!   a sink's mailbox is full, a required sink's ticket is settled the same way; for any other sink
+//!   the payload is dropped and counted.
 //! - when it dies: tickets it held ask for their batches again, and its supervisor starts another;
 //!   it has no state but the list of sinks.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
-};
+mod slot;
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use actix::{Actor, ArbiterHandle, Context, Handler, Message, dev::SendError};
 use arc_swap::ArcSwapOption;
@@ -21,17 +20,24 @@ use serde_json::json;
 use tracing::warn;
 
 use super::{
-    Observe, Offer, SinkHandle,
+    Observe,
     exit::ExitGuard,
     mailbox::{Mailbox, takes_queued},
 };
 use crate::{
-    delivery::{Outcome, Payload, Ticket},
+    core::{
+        room::{Place, Room},
+        sink_set::SinkSet,
+    },
+    delivery::{Outcome, Passage, Payload},
     status::ActorStatus,
 };
+pub use slot::SinkSlot;
 
 /// Payloads that may wait for the router.
 pub const MAILBOX_BOUND: usize = 1024;
+/// Memory that these may take.
+pub const MAILBOX_BYTES: usize = 64 << 20;
 
 /// Asks for a payload to be handed to the sinks.
 #[derive(Debug, Message)]
@@ -39,66 +45,10 @@ pub const MAILBOX_BOUND: usize = 1024;
 pub struct Route {
     /// What to hand out.
     pub payload: Payload,
-    /// The way back to the sender.
-    pub ticket: Ticket,
-    /// Whether the others have it already.
-    pub required_only: bool,
-}
-
-/// Where a sink is now; whoever restarts it puts its new handle here.
-#[derive(Debug)]
-pub struct SinkSlot {
-    /// [`SinkHandle::name`].
-    pub name: String,
-    /// [`SinkHandle::required`].
-    pub required: bool,
-    handle: ArcSwapOption<SinkHandle>,
-    dropped_samples: AtomicU64,
-}
-
-impl SinkSlot {
-    /// A slot that no sink has filled yet.
-    #[must_use]
-    pub fn new(name: String, required: bool) -> Self {
-        Self { name, required, handle: ArcSwapOption::empty(), dropped_samples: AtomicU64::new(0) }
-    }
-
-    /// Puts a sink that has started here.
-    pub fn fill(&self, handle: SinkHandle) {
-        self.handle.store(Some(Arc::new(handle)));
-    }
-
-    /// The sink.
-    #[must_use]
-    pub fn handle(&self) -> Option<Arc<SinkHandle>> {
-        self.handle.load_full()
-    }
-
-    /// Samples that were dropped in front of the sink, because its mailbox was full or it was gone.
-    #[must_use]
-    pub fn dropped_samples(&self) -> u64 {
-        self.dropped_samples.load(Relaxed)
-    }
-
-    fn offer(&self, payload: &Payload, ticket: Option<Ticket>) -> Result<(), Ungiven> {
-        let Some(handle) = self.handle.load_full() else { return Err(Ungiven::gone(ticket)) };
-        let offer = Offer { payload: payload.clone(), ticket };
-        handle.offer(offer).map_err(|error| match error {
-            SendError::Full(offer) => Ungiven { ticket: offer.ticket, why: "has a full mailbox" },
-            SendError::Closed(offer) => Ungiven::gone(offer.ticket),
-        })
-    }
-}
-
-struct Ungiven {
-    ticket: Option<Ticket>,
-    why: &'static str,
-}
-
-impl Ungiven {
-    const fn gone(ticket: Option<Ticket>) -> Self {
-        Self { ticket, why: "is being started again" }
-    }
+    /// To whom, and the way back.
+    pub passage: Passage,
+    /// What it takes of the router's room.
+    pub place: Place,
 }
 
 /// The router.
@@ -122,15 +72,21 @@ impl Router {
         }))
     }
 
-    fn hand(&self, slot: &SinkSlot, route: &Route) {
-        let ticket = slot.required.then(|| route.ticket.clone());
-        let Err(ungiven) = slot.offer(&route.payload, ticket) else { return };
+    /// Hands a payload to a sink, if it is one of those that it is for.
+    fn hand(&self, index: usize, payload: &Payload, passage: &Passage) {
+        let slot = &self.sinks[index];
+        let whom = if slot.required { SinkSet::one(index) } else { SinkSet::OTHERS };
+        if !passage.to.has(whom) {
+            return;
+        }
+        let ticket = slot.required.then(|| passage.ticket.of(whom));
+        let Err(ungiven) = slot.offer(payload, ticket, &passage.origin) else { return };
         if let Some(ticket) = ungiven.ticket {
             let reason = format!("sink {} {}", slot.name, ungiven.why);
             ticket.settle(Outcome::Retry { reason });
             return;
         }
-        let samples = samples(&route.payload);
+        let samples = payload.samples();
         if slot.dropped_samples.fetch_add(samples, Relaxed) == 0 && samples > 0 {
             warn!(sink = slot.name, why = ungiven.why, "samples for a sink are being dropped");
         }
@@ -148,10 +104,12 @@ impl Handler<Route> for Router {
 
     fn handle(&mut self, route: Route, _: &mut Self::Context) {
         self.routed += 1;
-        for slot in self.sinks.iter().filter(|slot| slot.required || !route.required_only) {
-            self.hand(slot, &route);
-        }
-        route.ticket.settle(Outcome::Delivered);
+        let Route { payload, passage, place } = route;
+        (0..self.sinks.len()).for_each(|index| self.hand(index, &payload, &passage));
+        drop(place);
+        // Those that are not required have had their turn, whatever they make of it.
+        passage.ticket.of(SinkSet::OTHERS).settle(Outcome::Delivered);
+        passage.ticket.leave();
     }
 }
 
@@ -173,46 +131,78 @@ impl Handler<Observe<Vec<ActorStatus>>> for Router {
 }
 
 /// The way to the router that runs now.
-#[derive(Debug, Default)]
-pub struct RouterSlot(ArcSwapOption<Mailbox<Router>>);
+#[derive(Debug)]
+pub struct RouterSlot {
+    mailbox: ArcSwapOption<Mailbox<Router>>,
+    room: Arc<Room>,
+    required: SinkSet,
+}
+
+impl Default for RouterSlot {
+    /// A slot without sinks.
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
 
 impl RouterSlot {
+    /// A slot that no router has filled yet, for one that hands to these sinks.
+    #[must_use]
+    pub fn new(sinks: &[Arc<SinkSlot>]) -> Self {
+        let required = sinks.iter().enumerate().filter(|(_, slot)| slot.required);
+        let required = required.map(|(index, _)| SinkSet::one(index));
+        Self {
+            mailbox: ArcSwapOption::empty(),
+            room: Arc::new(Room::new(MAILBOX_BYTES)),
+            required: required.fold(SinkSet::EMPTY, SinkSet::with),
+        }
+    }
+
     /// Puts a router that has started here.
     pub fn fill(&self, mailbox: Mailbox<Router>) {
-        self.0.store(Some(Arc::new(mailbox)));
+        self.mailbox.store(Some(Arc::new(mailbox)));
     }
 
     /// The router.
     #[must_use]
     pub fn mailbox(&self) -> Option<Arc<Mailbox<Router>>> {
-        self.0.load_full()
+        self.mailbox.load_full()
     }
 
     /// Messages that wait for it.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.0.load().as_ref().map_or(0, |mailbox| mailbox.depth())
+        self.mailbox.load().as_ref().map_or(0, |mailbox| mailbox.depth())
+    }
+
+    /// The sinks that acknowledgements wait for.
+    #[must_use]
+    pub const fn required(&self) -> SinkSet {
+        self.required
+    }
+
+    /// What waits for it, in bytes.
+    #[must_use]
+    pub const fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// Routes a payload; whether the router has it. Where it has not, the ticket says so.
-    pub fn route(&self, payload: Payload, ticket: Ticket, required_only: bool) -> bool {
-        let route = Route { payload, ticket, required_only };
-        let mailbox = self.0.load();
+    pub fn route(&self, payload: Payload, passage: Passage) -> bool {
+        let Some(place) = self.room.try_take(payload.size_bytes()) else {
+            return refuse(passage);
+        };
+        let route = Route { payload, passage, place };
+        let mailbox = self.mailbox.load();
         let refused = match mailbox.as_ref() {
             Some(mailbox) => mailbox.post(route).err().map(SendError::into_inner),
             None => Some(route),
         };
-        let Some(route) = refused else { return true };
-        route.ticket.settle(Outcome::Retry { reason: "the router is busy".to_owned() });
-        false
+        refused.is_none_or(|route| refuse(route.passage))
     }
 }
 
-fn samples(payload: &Payload) -> u64 {
-    let count = match payload {
-        Payload::Rows(rows) => rows.sample_count(),
-        Payload::Events(events) => events.events.len(),
-        Payload::RoundEnd { .. } => 0,
-    };
-    u64::try_from(count).unwrap_or(u64::MAX)
+fn refuse(passage: Passage) -> bool {
+    passage.ticket.settle(Outcome::Retry { reason: "the router is busy".to_owned() });
+    false
 }

@@ -4,7 +4,8 @@
 //! - Receives: [`Offer`](super::Offer), `Observe<SinkStatus>`, [`Drain`](super::Drain).
 //! - Sends: nothing; it settles the [`Ticket`](crate::delivery::Ticket)s of what it was offered.
 //! - Mailbox: [`SinkActor::MAILBOX`] messages. No handler waits for the sink, so it stays empty.
-//! - When full: the queue of payloads is bounded in bytes and follows [`FullPolicy`].
+//! - When full: the queue of payloads is bounded in bytes and follows [`FullPolicy`]. What a mailbox
+//!   may hold is bounded in bytes too, see [`SinkHandle`](super::SinkHandle).
 //! - When it dies: its tickets drop, which asks their senders for the payloads again; what had no
 //!   ticket counts as dropped. Attempts under way are called off.
 
@@ -29,6 +30,7 @@ use self::{
 };
 use super::exit::{Exit, ExitGuard};
 use crate::{
+    core::room::Room,
     delivery::Outcome,
     sinks::{Configured, SinkError, Written},
     status::SinkStatus,
@@ -40,6 +42,7 @@ pub struct SinkActor {
     configured: Configured,
     runtime: Handle,
     ledger: Arc<Mutex<Ledger>>,
+    room: Arc<Room>,
     queue: Queue,
     attempts: Map<u64, Vec<Entry>>,
     last_attempt: u64,
@@ -53,8 +56,9 @@ pub struct SinkActor {
 }
 
 impl SinkActor {
-    /// Messages that its mailbox holds.
-    pub const MAILBOX: usize = 64;
+    /// Messages that its mailbox holds: as many as the router's, so that what comes in a burst is
+    /// bounded by its bytes alone.
+    pub const MAILBOX: usize = 1024;
 
     /// Makes actors of a sink, for a supervisor that starts it again after a panic. The writing is
     /// done on `runtime`; the actor's own thread only keeps the books.
@@ -62,14 +66,39 @@ impl SinkActor {
         configured: Configured,
         runtime: Handle,
     ) -> impl Fn() -> Self + Clone + Send + Sync + 'static {
-        let ledger = Arc::new(Mutex::new(Ledger::default()));
-        move || Self::new(configured.clone(), runtime.clone(), Arc::clone(&ledger))
+        let room = Self::room(&configured);
+        Self::factory_in(configured, runtime, room)
     }
 
-    fn new(configured: Configured, runtime: Handle, ledger: Arc<Mutex<Ledger>>) -> Self {
+    /// The same for actors that hold what they were offered in this room.
+    pub fn factory_in(
+        configured: Configured,
+        runtime: Handle,
+        room: Arc<Room>,
+    ) -> impl Fn() -> Self + Clone + Send + Sync + 'static {
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        move || {
+            let (configured, runtime) = (configured.clone(), runtime.clone());
+            Self::new(configured, runtime, Arc::clone(&ledger), Arc::clone(&room))
+        }
+    }
+
+    /// The room that a sink's options give it.
+    #[must_use]
+    pub fn room(configured: &Configured) -> Arc<Room> {
+        Arc::new(Room::new(configured.options.queue_bytes.bytes()))
+    }
+
+    fn new(
+        configured: Configured,
+        runtime: Handle,
+        ledger: Arc<Mutex<Ledger>>,
+        room: Arc<Room>,
+    ) -> Self {
         let options = &configured.options;
         Self {
-            queue: Queue::new(options.queue_bytes.bytes()),
+            queue: Queue::new(Arc::clone(&room)),
+            room,
             backoff: Backoff::new(options.retry_first, options.retry_longest),
             not_before: Instant::now(),
             configured,
@@ -134,7 +163,7 @@ impl SinkActor {
         if self.backoff.failures() > 0 { 1 } else { self.configured.options.concurrency }
     }
 
-    fn next_due(&self) -> Option<Instant> {
+    fn next_due(&mut self) -> Option<Instant> {
         let options = &self.configured.options;
         let interval =
             if self.draining.is_some() { Duration::ZERO } else { options.flush_interval };
@@ -186,7 +215,6 @@ impl SinkActor {
             let (sink, samples) = (&self.configured.name, written.rejected);
             tracing::warn!(sink, samples, reason = written.reason, "sink refused some samples");
         }
-        self.queue.forget(&batch);
         settle(batch, &Outcome::Delivered);
     }
 
@@ -221,7 +249,6 @@ impl SinkActor {
             return;
         }
         self.refused = true;
-        self.queue.forget(&batch);
         let samples = samples_of(&batch);
         self.ledger().rejected += samples;
         if self.ledger().failed(message) {
@@ -231,9 +258,13 @@ impl SinkActor {
         settle(batch, &Outcome::Rejected { reason: self.reason(message) });
     }
 
-    /// Lets go of entries that were never written.
+    /// Lets go of entries that were never written: the senders of a required sink have them still.
     fn give_up_waiting(&self, entries: Vec<Entry>, why: &str) {
-        self.ledger().dropped += samples_of(&entries);
+        let samples = samples_of(&entries);
+        match self.full_policy() {
+            FullPolicy::DropOldest => self.ledger().dropped += samples,
+            FullPolicy::GiveBackOldest => self.ledger().given_back += samples,
+        }
         settle(entries, &Outcome::Retry { reason: self.reason(why) });
     }
 
@@ -267,7 +298,6 @@ impl SinkActor {
     fn take_all(&mut self) -> Vec<Entry> {
         let mut all: Vec<Entry> =
             std::mem::take(&mut self.attempts).into_values().flatten().collect();
-        self.queue.forget(&all);
         all.extend(self.queue.take_all());
         all
     }
@@ -287,7 +317,7 @@ impl SinkActor {
     }
 
     fn status(&self) -> SinkStatus {
-        let oldest = self.attempts.values().flatten().chain(self.queue.oldest());
+        let oldest = self.attempts.values().flatten().chain(self.queue.fronts());
         let state = self.state().to_owned();
         let ledger = self.ledger();
         SinkStatus {
@@ -299,6 +329,7 @@ impl SinkActor {
             delivered: ledger.delivered,
             rejected: ledger.rejected,
             dropped: ledger.dropped,
+            given_back: ledger.given_back,
             retries: ledger.retries,
             queue_bytes: self.queue.bytes() as u64,
             queue_limit_bytes: self.configured.options.queue_bytes.0,

@@ -112,7 +112,7 @@ impl Supervisor {
     ) -> (Addr<Self>, Vec<Arc<SinkSlot>>) {
         let slot = |sink: &SinkChild| Arc::new(SinkSlot::new(sink.name.clone(), sink.required));
         let slots: Vec<Arc<SinkSlot>> = sinks.iter().map(slot).collect();
-        let router = Arc::new(RouterSlot::default());
+        let router = Arc::new(RouterSlot::new(&slots));
         let mut children = vec![children::router(&config, &router, &slots)];
         let pairs = sinks.into_iter().zip(&slots);
         children.extend(pairs.map(|(sink, slot)| children::sink(sink, slot)));

@@ -163,6 +163,12 @@ impl SegmentReader {
         Ok(ReadFrame { sequence, content })
     }
 
+    /// The memory that what it remembers of the segment takes, at the most.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.segment.size_bytes()
+    }
+
     /// Takes the answer to [`Content::Define`].
     pub fn define(&mut self, definitions: Definitions, resolved: Resolved) {
         self.segment.define(definitions, resolved);

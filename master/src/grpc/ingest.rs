@@ -1,12 +1,17 @@
 //! An Ingest stream: frames up, receipts and credit down.
 //!
 //! Two tasks. This one reads: it decodes a frame, gives it to the cluster, waits until the cluster
-//! has it, and reads on. The other one (`receipts`) waits for what becomes of the frames, in their
-//! order, answers them, and gives their credit back. Between them is a bounded queue. The credit
-//! bounds the bytes; when it is used up the buddy must wait.
+//! has it, and reads on. The other one (`receipts`) waits for what becomes of the frames, answers
+//! them, and gives their credit back. Between them is a bounded queue. The credit bounds the bytes;
+//! when it is used up the buddy must wait.
+//!
+//! Streams take turns to decode, a frame each, so that one that floods takes nobody's turn. One
+//! that backfills waits while the sinks that lack its frames are full (`pace`).
 
 mod credit;
+mod pace;
 mod receipts;
+mod submit;
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -14,31 +19,31 @@ use bytes::Bytes;
 use credit::CreditLine;
 use heapster_proto::v1::Receipt;
 use heapster_shared::tick::unix_ms;
-use receipts::{Entry, Fate, Receipts};
+use receipts::{Entry, Receipts};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 
 use super::{
     Context, FIRST_MESSAGE,
-    control::may,
     decode::{Content, DecodeError, Opening, ReadFrame, ReaderLimits, SegmentReader},
 };
 use crate::{
     access::Shown,
     actors::{
-        buddy::{BuddyRecord, Role},
-        cluster::{Cluster, EndRound, FindSession, Found, SubmitEvents, SubmitRows},
-        ledger::{Admission, Ledger},
+        buddy::BuddyRecord,
+        cluster::{Cluster, FindSession, Found},
+        ledger::Ledger,
         mailbox::Mailbox,
         session::{OpenStream, StreamPurpose, StreamToken},
         supervisor::FindCluster,
     },
-    delivery::{Outcome, Ticket},
+    core::{room::Place, sink_set::SinkSet},
+    delivery::Origin,
 };
 
-/// Frames of a stream that may be under way to the sinks.
-const MAX_FRAMES_UNDER_WAY: usize = 1024;
+/// Frames that were given to their cluster and that the other task has not taken up.
+const MAX_FRAMES_HANDED_OVER: usize = 64;
 
 type Outbox = mpsc::Sender<Result<Receipt, Status>>;
 
@@ -57,7 +62,7 @@ pub(super) async fn serve(
         }
     };
     let credit = Arc::new(CreditLine::new(context.limits.credit_bytes.0));
-    let (entries, queue) = mpsc::channel(MAX_FRAMES_UNDER_WAY);
+    let (entries, queue) = mpsc::channel(MAX_FRAMES_HANDED_OVER);
     let receipts = Receipts::new(outbox.clone(), Arc::clone(&credit), context.closing.clone());
     let answering = tokio::spawn(receipts.run(queue));
     let mut stream = Stream {
@@ -67,6 +72,9 @@ pub(super) async fn serve(
         entries,
         credential,
         segment: None,
+        memory: context.streams.take(0),
+        lacking: SinkSet::EMPTY,
+        impatient: false,
     };
     let end = stream.read_all(inbound).await;
     if let (Err(status), Some(segment)) = (&end, &stream.segment)
@@ -116,6 +124,12 @@ struct Stream {
     /// The name of what was shown for this stream.
     credential: String,
     segment: Option<Segment>,
+    /// What the reader takes.
+    memory: Place,
+    /// The sinks that the last frame was given to.
+    lacking: SinkSet,
+    /// It has waited for them in vain.
+    impatient: bool,
 }
 
 /// The segment that is being read.
@@ -125,6 +139,7 @@ struct Segment {
     cluster: Mailbox<Cluster>,
     record: Arc<BuddyRecord>,
     ledger: Arc<Ledger>,
+    origin: Origin,
     delivered_through: u64,
     closed: CancellationToken,
 }
@@ -133,7 +148,9 @@ impl Stream {
     async fn read_all(&mut self, mut inbound: Streaming<Bytes>) -> Result<(), Status> {
         while let Some(frame) = self.next(&mut inbound).await? {
             self.take_credit(frame.len())?;
-            self.take(frame).await?;
+            let entry = self.take(frame).await?;
+            self.push(entry).await?;
+            self.pace().await;
         }
         Ok(())
     }
@@ -178,19 +195,35 @@ impl Stream {
         )))
     }
 
-    async fn take(&mut self, frame: Bytes) -> Result<(), Status> {
+    /// Waits for a turn, and has it until the frame is with its cluster.
+    async fn take(&mut self, frame: Bytes) -> Result<Entry, Status> {
+        let purpose = self.segment.as_ref().map_or(StreamPurpose::Live, |segment| segment.purpose);
+        let context = Arc::clone(&self.context);
+        let _turn = context.turns.wait(purpose).await;
+        self.lacking = SinkSet::EMPTY;
+        let entry = self.read(frame).await?;
+        if self.memory.resize(self.reader.size_bytes()) {
+            return Ok(entry);
+        }
+        Err(Status::resource_exhausted(
+            "what the streams of all buddies define takes as much memory as --streams-max-bytes allows",
+        ))
+    }
+
+    async fn read(&mut self, frame: Bytes) -> Result<Entry, Status> {
         let bytes = frame.len();
         let ReadFrame { sequence, content } = self.reader.read(&frame).map_err(status_of)?;
         drop(frame);
         if let Content::Open(opening) = content {
+            self.impatient = false;
             self.open(opening).await?;
-            return self.push(Entry::uncounted(bytes)).await;
+            return Ok(Entry::uncounted(bytes));
         }
         let Some(segment) = &self.segment else { return Err(session_gone()) };
         segment.record.heard(unix_ms());
         segment.record.received_frames.fetch_add(1, Relaxed);
         segment.record.received_bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Relaxed);
-        let entry = match content {
+        Ok(match content {
             Content::Define(mut definitions) => {
                 let request = std::mem::take(&mut definitions.request);
                 let resolved = segment.cluster.ask(request).await.map_err(|_| unavailable())?;
@@ -200,12 +233,13 @@ impl Stream {
                 Entry::uncounted(bytes)
             }
             content if sequence > segment.delivered_through => {
-                segment.submit(sequence, bytes, content).await?
+                let (entry, to) = segment.submit(sequence, bytes, content).await?;
+                self.lacking = to;
+                entry
             }
             // Read for what later rows are increases over.
             _ => Entry::uncounted(bytes),
-        };
-        self.push(entry).await
+        })
     }
 
     async fn push(&self, entry: Entry) -> Result<(), Status> {
@@ -237,8 +271,11 @@ impl Stream {
         }
         let open = OpenStream { purpose: opening.purpose };
         let StreamToken(closed) = found.session.ask(open).await.map_err(|_| session_gone())?;
+        let source = format!("{name}/{}", found.record.identity.buddy_id).into();
+        let backfill = opening.purpose == StreamPurpose::Backfill;
         self.segment = Some(Segment {
-            session_id: opening.session_id,
+            origin: Origin { source, backfill },
+            session_id: opening.session_id.clone(),
             purpose: opening.purpose,
             cluster,
             record: found.record,
@@ -256,62 +293,4 @@ async fn find(cluster: &Mailbox<Cluster>, opening: &Opening) -> Result<Found, St
         instance_id: opening.instance_id.clone(),
     };
     cluster.ask(find).await.ok().flatten().ok_or_else(session_gone)
-}
-
-impl Segment {
-    /// Gives a frame to the cluster, unless it was given before.
-    async fn submit(&self, sequence: u64, bytes: usize, content: Content) -> Result<Entry, Status> {
-        match &content {
-            Content::Rows(_) | Content::RoundEnd(_) => may(&self.record.identity, Role::Polls)?,
-            Content::Events(_) => may(&self.record.identity, Role::ObservesEvents)?,
-            Content::Unknown | Content::Open(_) | Content::Define(_) => {}
-        }
-        let (ledger, record) = (Arc::clone(&self.ledger), Arc::clone(&self.record));
-        let mut entry =
-            Entry { sequence, bytes, fate: Fate::Free, refused: Vec::new(), reason: "" };
-        let admission = ledger.admit(sequence);
-        if admission == Admission::Known {
-            entry.fate = Fate::Known { ledger };
-            return Ok(entry);
-        }
-        let required_only = admission == Admission::Again;
-        let follows = ledger.follows(sequence);
-        let (ticket, outcome) = Ticket::new();
-        entry.fate = Fate::New { outcome, ledger: Arc::clone(&ledger), record };
-        // Where the cluster is gone, the ticket is dropped, and the frame is to be sent again.
-        let handed = match content {
-            Content::Rows(rows) => {
-                let (tick, refused) = (rows.tick, rows.refused.len());
-                entry.refused = rows.refused;
-                entry.reason = rows.reason;
-                let blocks = rows.blocks;
-                let buddy_id = self.record.identity.buddy_id.clone();
-                let submit =
-                    SubmitRows { buddy_id, tick, blocks, refused, follows, required_only, ticket };
-                self.cluster.ask(submit).await
-            }
-            Content::Events(events) => {
-                self.cluster.ask(SubmitEvents { events, required_only, ticket }).await
-            }
-            Content::RoundEnd(tick) => {
-                let buddy_id = self.record.identity.buddy_id.clone();
-                let ended = self.cluster.ask(EndRound { buddy_id, tick }).await;
-                ticket.settle(Outcome::Delivered);
-                ended.map(|()| true)
-            }
-            Content::Unknown | Content::Open(_) | Content::Define(_) => {
-                ticket.settle(Outcome::Delivered);
-                Ok(true)
-            }
-        };
-        match handed {
-            Ok(true) => ledger.handed(sequence),
-            Ok(false) => {}
-            Err(_) => {
-                ledger.settle(sequence, false);
-                return Err(unavailable());
-            }
-        }
-        Ok(entry)
-    }
 }

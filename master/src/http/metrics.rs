@@ -253,6 +253,12 @@ const SINKS: &[Column<NamedSink>] = &[
         "Samples its full queue dropped.",
         |it| it.sink.dropped as f64,
     ),
+    (
+        "heapster_sink_given_back_samples_total",
+        Kind::Counter,
+        "Samples its full queue gave back to their buddies.",
+        |it| it.sink.given_back as f64,
+    ),
     ("heapster_sink_retries_total", Kind::Counter, "Writes that failed and were repeated.", |it| {
         it.sink.retries as f64
     }),

@@ -170,6 +170,7 @@ pub(crate) fn sink(name: &str, state: &str, last_error: &str) -> SinkStatus {
         delivered: 8,
         rejected: 1,
         dropped: 1,
+        given_back: 0,
         retries: 2,
         queue_bytes: 0,
         queue_limit_bytes: 1 << 20,
@@ -291,7 +292,7 @@ impl World {
         let model = ModelHandle::new(ModelActor::new(Limits::default()).start());
         for cluster in clusters {
             for batch in (Rows { cluster, now_ms }).batches() {
-                let offer = Offer { payload: Payload::Rows(Arc::new(batch)), ticket: None };
+                let offer = Offer::unasked(Payload::Rows(Arc::new(batch)));
                 model.addr().unwrap().send(offer).await.unwrap();
             }
         }
@@ -310,7 +311,7 @@ impl World {
 
     /// Gives the model a further batch.
     pub(crate) async fn offer(&self, batch: RowBatch) {
-        let offer = Offer { payload: Payload::Rows(Arc::new(batch)), ticket: None };
+        let offer = Offer::unasked(Payload::Rows(Arc::new(batch)));
         self.state.model.addr().unwrap().send(offer).await.unwrap();
     }
 

@@ -12,7 +12,10 @@ use std::{
 use actix::{Actor, Context, Handler};
 use clap::Parser;
 use heapster_master::{
-    actors::{Drain, Observe, Offer, SinkChild, SinkHandle, exit::ExitGuard, mailbox::Queued},
+    actors::{
+        Drain, Observe, Offer, SinkChild, SinkHandle, exit::ExitGuard, mailbox::Queued,
+        sink::SinkActor,
+    },
     args::MasterArgs,
     delivery::{Outcome, Payload, Ticket},
     observe::StatusHandle,
@@ -26,6 +29,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming, transport::Channel};
 
+/// As many messages as a real sink may have waiting.
+const MAILBOX: usize = SinkActor::MAILBOX;
 const LONGEST_TEST: Duration = Duration::from_secs(60);
 
 #[derive(Parser)]
@@ -52,7 +57,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::new(Self {
             payloads: Mutex::default(),
             held: Mutex::default(),
@@ -108,7 +113,7 @@ impl Recorder {
         samples
     }
 
-    fn child(self: &Arc<Self>, name: &str, required: bool, arbiters: &Arbiters) -> SinkChild {
+    pub fn child(self: &Arc<Self>, name: &str, required: bool, arbiters: &Arbiters) -> SinkChild {
         let (recorder, name) = (Arc::clone(self), name.to_owned());
         let arbiter = arbiters.handles()[0].clone();
         let handle_name = name.clone();
@@ -121,7 +126,7 @@ impl Recorder {
             });
             SinkHandle::new(handle_name.clone(), required, sink)
         };
-        SinkChild { name, required, mailbox_bound: 16, start: Box::new(start) }
+        SinkChild { name, required, mailbox_bound: MAILBOX, start: Box::new(start) }
     }
 }
 
@@ -132,6 +137,10 @@ struct RecordingSink {
 
 impl Actor for RecordingSink {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+    }
 }
 
 impl Handler<Queued<Offer>> for RecordingSink {
@@ -196,6 +205,15 @@ pub struct Bench {
 
 /// Runs a test against a master with these options, a required sink and another one.
 pub fn with_master<F: Future<Output = ()>>(options: &[&str], test: impl FnOnce(Arc<Bench>) -> F) {
+    with_sinks(options, |_| Vec::new(), test);
+}
+
+/// The same with further sinks.
+pub fn with_sinks<F: Future<Output = ()>>(
+    options: &[&str],
+    more: impl FnOnce(&Arbiters) -> Vec<SinkChild>,
+    test: impl FnOnce(Arc<Bench>) -> F,
+) {
     let argv = ["master", "--insecure", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"];
     let args = Cli::parse_from(argv.iter().chain(options)).master;
     let system = actix::System::with_tokio_rt(|| {
@@ -204,10 +222,11 @@ pub fn with_master<F: Future<Output = ()>>(options: &[&str], test: impl FnOnce(A
     system.block_on(async move {
         let arbiters = Arbiters::start(2);
         let (required, optional) = (Recorder::new(), Recorder::new());
-        let sinks = vec![
+        let mut sinks = vec![
             required.child("required", true, &arbiters),
             optional.child("optional", false, &arbiters),
         ];
+        sinks.extend(more(&arbiters));
         let master = Master::build(&args, arbiters, sinks).unwrap();
         let bench = Arc::new(Bench {
             address: master.grpc_address().unwrap(),
@@ -286,7 +305,15 @@ impl Bench {
 
     /// The same with a token, where it is not empty.
     pub async fn hello_with(&self, token: &str, hello: v1::Hello) -> Result<Buddy, v1::Refusal> {
-        let mut client = self.client().await;
+        Self::hello_over(self.client().await, token, hello).await
+    }
+
+    /// The same over a connection that others use as well.
+    pub async fn hello_over(
+        mut client: HeapsterClient<Channel>,
+        token: &str,
+        hello: v1::Hello,
+    ) -> Result<Buddy, v1::Refusal> {
         let (control, outbound) = mpsc::channel(16);
         control.try_send(from_buddy(v1::from_buddy::Kind::Hello(hello))).unwrap();
         let request = with_token(token, ReceiverStream::new(outbound));
@@ -325,8 +352,17 @@ impl Buddy {
 
     /// A live stream of instance "one", with its definitions sent.
     pub async fn stream(&self, delivered_through: u64) -> Ingest {
+        self.stream_for(v1::open::Purpose::Live, delivered_through).await
+    }
+
+    /// The same for what could not be delivered earlier.
+    pub async fn backfill(&self, delivered_through: u64) -> Ingest {
+        self.stream_for(v1::open::Purpose::Backfill, delivered_through).await
+    }
+
+    async fn stream_for(&self, purpose: v1::open::Purpose, delivered_through: u64) -> Ingest {
         let mut ingest = self.ingest().await;
-        ingest.open(delivered_through).await;
+        ingest.open_for(purpose, delivered_through).await;
         ingest.send(0, super::frames::define()).await;
         ingest
     }
@@ -343,11 +379,15 @@ pub struct Ingest {
 
 impl Ingest {
     pub async fn open(&mut self, delivered_through: u64) {
+        self.open_for(v1::open::Purpose::Live, delivered_through).await;
+    }
+
+    pub async fn open_for(&mut self, purpose: v1::open::Purpose, delivered_through: u64) {
         let open = v1::Open {
             session_id: self.session_id.clone(),
             instance_id: "one".into(),
             segment: 1,
-            purpose: v1::open::Purpose::Live.into(),
+            purpose: purpose.into(),
             delivered_through,
         };
         self.send(0, v1::frame::Kind::Open(open)).await;

@@ -5,6 +5,7 @@
 mod actor;
 mod contract;
 mod contract_peers;
+mod duplicates;
 mod influxdb;
 mod influxdb_answers;
 mod support;

@@ -9,7 +9,7 @@ use std::{
 use actix::{Actor, Addr};
 use heapster_master::{
     actors::{Drain, Observe, Offer, sink::SinkActor},
-    delivery::{Outcome, Payload, Ticket},
+    delivery::{Origin, Outcome, Payload, Ticket},
     sinks::{self, Configured},
     status::SinkStatus,
 };
@@ -41,7 +41,7 @@ pub(crate) fn start_configured(configured: Configured) -> Addr<SinkActor> {
 /// Offers a payload with a ticket; gives where its outcome will be.
 pub(crate) async fn offer(sink: &Addr<SinkActor>, payload: Payload) -> oneshot::Receiver<Outcome> {
     let (ticket, outcome) = Ticket::new();
-    sink.send(Offer { payload, ticket: Some(ticket) }).await.unwrap();
+    sink.send(Offer::new(payload, Origin::fresh("test".into()), Some(ticket))).await.unwrap();
     outcome
 }
 

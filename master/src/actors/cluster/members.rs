@@ -18,7 +18,7 @@ use crate::{
         mailbox::Mailbox,
         session::Session,
     },
-    core::assign::Order,
+    core::{assign::Order, sink_set::SinkSet},
     status::BuddyStatus,
 };
 
@@ -39,13 +39,20 @@ pub(super) struct Member {
 }
 
 /// The buddies of one cluster.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Members {
+    /// The sinks that acknowledgements wait for.
+    required: SinkSet,
     buddies: BTreeMap<String, Member>,
     ledgers: Map<(String, String), (Arc<Ledger>, i64)>,
 }
 
 impl Members {
+    /// Nobody yet.
+    pub(super) fn new(required: SinkSet) -> Self {
+        Self { required, buddies: BTreeMap::new(), ledgers: Map::default() }
+    }
+
     /// Whether a buddy may have a session now. The newest connection of an instance wins at once;
     /// another instance only when the one before is gone or has been silent for too long.
     pub(super) fn admit(
@@ -109,7 +116,8 @@ impl Members {
         if self.ledgers.len() >= MAX_LEDGERS && !self.ledgers.contains_key(&key) {
             self.ledgers.retain(|_, (ledger, _)| Arc::strong_count(ledger) > 1);
         }
-        let entry = self.ledgers.entry(key).or_default();
+        let new = || (Arc::new(Ledger::new(self.required)), now_ms);
+        let entry = self.ledgers.entry(key).or_insert_with(new);
         entry.1 = now_ms;
         Arc::clone(&entry.0)
     }

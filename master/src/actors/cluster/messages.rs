@@ -26,7 +26,7 @@ use crate::{
         entities::Unresolved,
         inventory::{HostsUpdate, NotApplied},
     },
-    delivery::Ticket,
+    delivery::Passage,
     status::{BuddyStatus, ClusterStatus},
 };
 
@@ -126,10 +126,8 @@ pub struct SubmitRows {
     pub refused: usize,
     /// Whether the frame before them came to this master too.
     pub follows: bool,
-    /// Whether only required sinks are to have it: the others had it before.
-    pub required_only: bool,
-    /// The way back to the stream.
-    pub ticket: Ticket,
+    /// Which sinks lack them, and the way back to the stream.
+    pub passage: Passage,
 }
 
 /// Events that a buddy reported; answered with whether the router has them.
@@ -138,10 +136,8 @@ pub struct SubmitRows {
 pub struct SubmitEvents {
     /// The events.
     pub events: Vec<Event>,
-    /// Whether only required sinks are to have it: the others had it before.
-    pub required_only: bool,
-    /// The way back to the stream.
-    pub ticket: Ticket,
+    /// Which sinks lack them, and the way back to the stream.
+    pub passage: Passage,
 }
 
 /// A buddy has sent all that there is for a tick.

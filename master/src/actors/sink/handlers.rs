@@ -3,7 +3,7 @@
 use actix::{AsyncContext, Handler, MessageResult, ResponseFuture};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{FullPolicy, SinkActor, queue::Entry, settle};
+use super::{FullPolicy, SinkActor, queue::Entry};
 use crate::{
     actors::{Drain, Observe, Offer},
     delivery::{Outcome, Payload},
@@ -16,13 +16,13 @@ impl Handler<Offer> for SinkActor {
     fn handle(&mut self, offer: Offer, context: &mut Self::Context) {
         let events = matches!(offer.payload, Payload::Events(_));
         if events && !self.configured.sink.takes_events() {
-            settle(
-                vec![Entry::new(offer.payload, offer.ticket, Instant::now())],
-                &Outcome::Delivered,
-            );
+            if let Some(ticket) = offer.ticket {
+                ticket.settle(Outcome::Delivered);
+            }
             return;
         }
-        let entry = Entry::new(offer.payload, offer.ticket, Instant::now());
+        let Offer { payload, origin, ticket, .. } = offer;
+        let entry = Entry::new(payload, origin, ticket, Instant::now(), &self.room);
         self.ledger().accepted += entry.samples;
         if self.draining.is_some() {
             self.give_up_waiting(vec![entry], "it is stopping");

@@ -15,6 +15,7 @@ pub(super) struct Ledger {
     pub(super) delivered: u64,
     pub(super) rejected: u64,
     pub(super) dropped: u64,
+    pub(super) given_back: u64,
     pub(super) retries: u64,
     pub(super) written_unix_ms: i64,
     pub(super) last_error: String,

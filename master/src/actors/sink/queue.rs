@@ -1,19 +1,31 @@
 //! What waits for a sink and what it is writing, bounded in bytes together.
+//!
+//! What is fresh is written before what is backfilled, and pushes it out where there is no room for
+//! both. Sources take turns: one that floods the queue delays and pushes out only itself.
 
-use std::{collections::VecDeque, time::Duration};
+mod lane;
+#[cfg(test)]
+mod tests;
 
-use heapster_shared::event::Event;
+use std::{sync::Arc, time::Duration};
+
 use tokio::time::Instant;
 
-use crate::delivery::{Payload, Ticket};
+use self::lane::Lane;
+use crate::{
+    core::room::{Place, Room},
+    delivery::{Origin, Payload, Ticket},
+};
 
-/// What goes when the queue is full.
+/// What goes when the queue is full. Of what is backfilled it is the newcomer, and what waits of it
+/// goes before anything fresh does; else it is the oldest payload of the source that has the most
+/// bytes waiting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FullPolicy {
-    /// The oldest payload is dropped and counted: this sink has a hole, and nobody else notices.
+    /// It is dropped and counted: this sink has a hole, and nobody else notices.
     DropOldest,
-    /// The oldest payload is given back with [`crate::delivery::Outcome::Retry`] and counted: its
-    /// sender keeps it, and sends it again later, to the other sinks as well.
+    /// It is given back with [`crate::delivery::Outcome::Retry`] and counted: its sender keeps it,
+    /// and sends it again later, for those sinks that lack it.
     GiveBackOldest,
 }
 
@@ -24,16 +36,30 @@ pub(super) struct Entry {
     pub(super) ticket: Option<Ticket>,
     /// Samples or events in it.
     pub(super) samples: u64,
-    bytes: usize,
+    origin: Origin,
     since: Instant,
     /// Whether it has to be written by itself, since a batch that it was part of was refused.
     alone: bool,
+    /// What it takes of the sink's room, for as long as the sink has it.
+    place: Option<Place>,
 }
 
 impl Entry {
-    pub(super) fn new(payload: Payload, ticket: Option<Ticket>, now: Instant) -> Self {
-        let (samples, bytes) = measure(&payload);
-        Self { payload, ticket, samples, bytes, since: now, alone: false }
+    /// Takes its room, whether there is any or not.
+    pub(super) fn new(
+        payload: Payload,
+        origin: Origin,
+        ticket: Option<Ticket>,
+        now: Instant,
+        room: &Arc<Room>,
+    ) -> Self {
+        let samples = payload.samples();
+        let place = Some(room.take(payload.size_bytes()));
+        Self { payload, ticket, samples, origin, since: now, alone: false, place }
+    }
+
+    fn bytes(&self) -> usize {
+        self.place.as_ref().map_or(0, Place::bytes)
     }
 
     /// The tick of rows, or the time of the oldest event.
@@ -44,80 +70,64 @@ impl Entry {
             Payload::RoundEnd { tick, .. } => tick.0,
         }
     }
-}
 
-/// Samples or events of a payload, and the memory that it takes.
-fn measure(payload: &Payload) -> (u64, usize) {
-    let frame = size_of::<Entry>();
-    match payload {
-        Payload::Rows(batch) => (batch.sample_count() as u64, frame + batch.size_bytes()),
-        Payload::Events(batch) => {
-            let bytes: usize = batch.events.iter().map(event_bytes).sum();
-            (batch.events.len() as u64, frame + bytes)
-        }
-        Payload::RoundEnd { .. } => (0, frame),
+    /// It is nothing of the sink's any more.
+    fn let_go(mut self) -> Self {
+        self.place = None;
+        self
     }
 }
 
-fn event_bytes(event: &Event) -> usize {
-    let texts = [
-        &event.uid,
-        &event.kind,
-        &event.reason,
-        &event.message,
-        &event.object_kind,
-        &event.object_namespace,
-        &event.object_name,
-        &event.object_uid,
-        &event.component,
-        &event.host,
-    ];
-    size_of::<Event>() + texts.iter().map(|text| text.len()).sum::<usize>()
-}
-
-/// Entries in the order in which they came. Those taken out to be written still count, until they
-/// are done with or given back.
+/// Entries of each source in the order in which they came. Those taken out to be written still
+/// count, until they are dropped or given back.
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: VecDeque<Entry>,
-    waiting_samples: u64,
-    bytes: usize,
-    limit_bytes: usize,
+    room: Arc<Room>,
+    fresh: Lane,
+    backfill: Lane,
 }
 
 impl Queue {
-    pub(super) fn new(limit_bytes: usize) -> Self {
-        Self { waiting: VecDeque::new(), waiting_samples: 0, bytes: 0, limit_bytes }
+    pub(super) fn new(room: Arc<Room>) -> Self {
+        Self { room, fresh: Lane::default(), backfill: Lane::default() }
     }
 
-    /// Adds an entry; gives those that had to go for it, oldest first, which may be the entry
-    /// itself. One that is larger than the whole queue is taken when there is nothing else, since
-    /// it would never be written otherwise.
+    /// Adds an entry, which has its place in this queue's room; gives those that had to go for it,
+    /// which may be the entry itself. One that is larger than the whole queue is taken when there
+    /// is nothing else, since it would never be written otherwise.
     #[must_use]
     pub(super) fn push(&mut self, entry: Entry) -> Vec<Entry> {
-        self.bytes += entry.bytes;
-        self.waiting_samples += entry.samples;
-        let own_bytes = entry.bytes;
-        self.waiting.push_back(entry);
+        let own_bytes = entry.bytes();
+        let (limit, before) = (self.room.limit(), self.room.used() - own_bytes);
+        if entry.origin.backfill {
+            let fits = before < limit / 2 && before + own_bytes <= limit;
+            if before > 0 && !fits {
+                return vec![entry.let_go()];
+            }
+            self.backfill.push(entry);
+            return Vec::new();
+        }
+        self.fresh.push(entry);
         let mut gone = Vec::new();
-        while self.bytes > self.limit_bytes && self.bytes > own_bytes {
-            let Some(oldest) = self.pop() else { break };
-            self.bytes -= oldest.bytes;
-            gone.push(oldest);
+        while self.room.used() > limit && self.room.used() > own_bytes {
+            let popped = self.backfill.pop_of_heaviest().or_else(|| self.fresh.pop_of_heaviest());
+            let Some(entry) = popped else { break };
+            gone.push(entry.let_go());
         }
         gone
     }
 
-    /// Takes the oldest entries, until they have this many samples.
+    /// Takes entries, until they have this many samples: first what is fresh. What is being written
+    /// cannot be pushed out, so that it may have half of the room, and the other half is shared.
     pub(super) fn take_batch(&mut self, samples: u64) -> Vec<Entry> {
         let mut batch: Vec<Entry> = Vec::new();
         let mut taken = 0;
-        while taken < samples {
-            let alone = self.waiting.front().is_some_and(|entry| entry.alone);
+        while taken < samples && (batch.is_empty() || self.under_way() < self.room.limit() / 2) {
+            let alone = self.next().is_some_and(|entry| entry.alone);
             if alone && !batch.is_empty() {
                 break;
             }
-            let Some(entry) = self.pop() else { break };
+            let Some(entry) = self.fresh.pop().or_else(|| self.backfill.pop()) else { break };
             taken += entry.samples;
             batch.push(entry);
             if alone {
@@ -127,141 +137,50 @@ impl Queue {
         batch
     }
 
-    fn pop(&mut self) -> Option<Entry> {
-        let entry = self.waiting.pop_front()?;
-        self.waiting_samples -= entry.samples;
-        Some(entry)
+    /// Bytes that were taken out and are held still.
+    fn under_way(&self) -> usize {
+        self.room.used().saturating_sub(self.fresh.bytes() + self.backfill.bytes())
+    }
+
+    fn next(&self) -> Option<&Entry> {
+        self.fresh.next().or_else(|| self.backfill.next())
     }
 
     /// Puts a batch that was not written back where it was.
     pub(super) fn give_back(&mut self, batch: Vec<Entry>, alone: bool) {
         for mut entry in batch.into_iter().rev() {
-            self.waiting_samples += entry.samples;
             entry.alone |= alone;
-            self.waiting.push_front(entry);
+            let lane = if entry.origin.backfill { &mut self.backfill } else { &mut self.fresh };
+            lane.push_front(entry);
         }
     }
 
-    /// Counts a batch no longer.
-    pub(super) fn forget(&mut self, batch: &[Entry]) {
-        self.bytes -= batch.iter().map(|entry| entry.bytes).sum::<usize>();
-    }
-
-    /// Takes all that waits, and counts it no longer.
+    /// Takes all that waits.
     pub(super) fn take_all(&mut self) -> Vec<Entry> {
-        let all: Vec<Entry> = std::mem::take(&mut self.waiting).into();
-        self.waiting_samples = 0;
-        self.forget(&all);
-        all
+        let next = || self.fresh.pop().or_else(|| self.backfill.pop());
+        std::iter::from_fn(next).collect()
     }
 
     /// When a batch is to be written: at once when enough waits, else when the oldest entry has
     /// waited for the interval. `None` when nothing waits.
-    pub(super) fn due(&self, batch_samples: u64, flush_interval: Duration) -> Option<Instant> {
-        let oldest = self.waiting.front()?;
-        if self.waiting_samples >= batch_samples || oldest.alone {
-            return Some(oldest.since);
-        }
-        Some(oldest.since + flush_interval)
+    pub(super) fn due(&mut self, batch_samples: u64, interval: Duration) -> Option<Instant> {
+        let oldest = [self.fresh.oldest(), self.backfill.oldest()].into_iter().flatten().min()?;
+        let enough = self.fresh.samples() + self.backfill.samples() >= batch_samples;
+        let at_once = enough || self.next().is_some_and(|entry| entry.alone);
+        Some(if at_once { oldest } else { oldest + interval })
     }
 
+    /// What it holds, with what is being written, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.room.used()
     }
 
-    pub(super) fn oldest(&self) -> Option<&Entry> {
-        self.waiting.front()
+    /// The first entry of each source.
+    pub(super) fn fronts(&self) -> impl Iterator<Item = &Entry> {
+        self.fresh.fronts().chain(self.backfill.fronts())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::delivery::EventBatch;
-
-    /// A payload with this many events, told by its cluster's name.
-    fn entry(name: &str, events: usize) -> Entry {
-        let events = vec![Event::default(); events];
-        let batch = EventBatch { cluster: name.into(), events };
-        Entry::new(Payload::Events(Arc::new(batch)), None, Instant::now())
-    }
-
-    fn names(entries: &[Entry]) -> String {
-        let name = |entry: &Entry| match &entry.payload {
-            Payload::Events(batch) => batch.cluster.to_string(),
-            other => panic!("{other:?}"),
-        };
-        entries.iter().map(name).collect()
-    }
-
-    fn one_bytes() -> usize {
-        entry("x", 1).bytes
-    }
-
-    #[test]
-    fn a_full_queue_loses_its_oldest() {
-        let mut queue = Queue::new(3 * one_bytes());
-        for name in ["a", "b", "c"] {
-            assert!(queue.push(entry(name, 1)).is_empty());
-        }
-        assert_eq!(names(&queue.push(entry("d", 2))), "ab");
-        assert_eq!(names(&queue.take_batch(u64::MAX)), "cd");
-    }
-
-    /// What is being written takes memory too, and cannot be dropped.
-    #[test]
-    fn entries_under_way_still_count() {
-        let mut queue = Queue::new(2 * one_bytes());
-        let _ = queue.push(entry("a", 1));
-        let _ = queue.push(entry("b", 1));
-        let batch = queue.take_batch(2);
-        assert_eq!(names(&queue.push(entry("c", 1))), "c");
-        queue.give_back(batch, false);
-        assert_eq!(names(&queue.push(entry("d", 1))), "a");
-        let batch = queue.take_batch(1);
-        assert_eq!(names(&batch), "b");
-        queue.forget(&batch);
-        assert_eq!(queue.bytes(), one_bytes());
-    }
-
-    #[test]
-    fn a_giant_is_taken_when_there_is_nothing_else() {
-        let mut queue = Queue::new(one_bytes());
-        assert_eq!(names(&queue.push(entry("a", 100))), "");
-        assert_eq!(names(&queue.push(entry("b", 1))), "a");
-        assert_eq!(names(&queue.push(entry("c", 100))), "b");
-    }
-
-    #[test]
-    fn batches_end_at_their_size_and_round_suspects() {
-        let mut queue = Queue::new(usize::MAX);
-        for name in ["a", "b", "c", "d"] {
-            let _ = queue.push(entry(name, 2));
-        }
-        let batch = queue.take_batch(3);
-        assert_eq!(names(&batch), "ab");
-        queue.give_back(batch, true);
-        assert_eq!(names(&queue.take_batch(100)), "a");
-        assert_eq!(names(&queue.take_batch(100)), "b");
-        assert_eq!(names(&queue.take_batch(100)), "cd");
-        assert!(queue.is_empty());
-    }
-
-    #[test]
-    fn due_when_enough_waits_or_after_the_interval() {
-        let mut queue = Queue::new(usize::MAX);
-        let interval = Duration::from_secs(1);
-        assert_eq!(queue.due(3, interval), None);
-        let _ = queue.push(entry("a", 2));
-        let since = queue.oldest().unwrap().since;
-        assert_eq!(queue.due(3, interval), Some(since + interval));
-        let _ = queue.push(entry("b", 1));
-        assert_eq!(queue.due(3, interval), Some(since));
+        self.fresh.is_empty() && self.backfill.is_empty()
     }
 }

@@ -23,6 +23,11 @@ pub(super) struct Segment {
     scratch: Scratch,
 }
 
+/// What an entity takes beside its newest row, in memory, at the most.
+const MEMBER_BYTES: usize = 64;
+/// What an integer of a newest row takes, at the most.
+const KEPT_BYTES: usize = 9;
+
 /// What the blocks of a batch are read with, and what they gave beside their rows.
 pub(super) struct BatchReading<'a> {
     pub(super) tick_ms: i64,
@@ -33,6 +38,12 @@ pub(super) struct BatchReading<'a> {
 }
 
 impl Segment {
+    /// The memory that it takes, at the most; entities are shared, and not counted here.
+    pub(super) fn size_bytes(&self) -> usize {
+        let members = self.members.len().saturating_mul(MEMBER_BYTES);
+        members.saturating_add(self.kept.saturating_mul(KEPT_BYTES))
+    }
+
     /// Checks definitions against those before.
     pub(super) fn check(
         &self,

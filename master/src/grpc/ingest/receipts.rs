@@ -1,20 +1,23 @@
-//! Answers the frames of a stream, in order, and gives their credit back.
+//! Answers the frames of a stream, each when it is known what became of it, and gives their credit
+//! back.
 //!
-//! Neighbours with the same outcome are answered together; what is ready is sent as soon as the
-//! next frame is not. When the buddy is gone the task goes on until the last outcome is in the
-//! ledger, so that what was delivered is not routed again when the buddy comes back.
+//! Neighbours with the same outcome are answered together; what is ready is sent as soon as nothing
+//! else is. A frame that sinks hold for long waits apart (`parked`), without its credit. When the
+//! buddy is gone there is nobody to answer; what becomes of the frames the ledger learns all the same.
+
+mod parked;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Poll,
 };
 
+use futures::FutureExt;
 use heapster_proto::v1::{Credit, Delivery, Receipt, delivery, receipt};
-use tokio::sync::{
-    mpsc::{self, error::TryRecvError},
-    oneshot,
-};
+use parked::{Answered, Parked};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::warn;
@@ -45,38 +48,46 @@ pub(super) struct Entry {
 pub(super) enum Fate {
     /// It needs no answer.
     Free,
-    /// It was routed.
-    New { outcome: oneshot::Receiver<Outcome>, ledger: Arc<Ledger>, record: Arc<BuddyRecord> },
-    /// It came before, and was routed then.
-    Known { ledger: Arc<Ledger> },
+    /// It was routed to some sinks.
+    Routed { outcome: oneshot::Receiver<Outcome>, ledger: Arc<Ledger>, record: Arc<BuddyRecord> },
+    /// It came before, and every sink has it or holds it.
+    Known { ledger: Arc<Ledger>, record: Arc<BuddyRecord> },
 }
 
 impl Entry {
+    /// A frame with a number.
+    pub(super) const fn new(sequence: u64, bytes: usize, fate: Fate) -> Self {
+        Self { sequence, bytes, fate, refused: Vec::new(), reason: "" }
+    }
+
     /// A frame that needs no answer.
     pub(super) const fn uncounted(bytes: usize) -> Self {
-        Self { sequence: 0, bytes, fate: Fate::Free, refused: Vec::new(), reason: "" }
+        Self::new(0, bytes, Fate::Free)
     }
 
     /// Waits until it is known what became of the frame, notes it, and makes the answer.
     async fn settled(self) -> Option<Delivery> {
         let sequence = self.sequence;
-        let outcome = match self.fate {
+        let (outcome, ledger, record) = match self.fate {
             Fate::Free => return None,
-            Fate::Known { ledger } if ledger.outcome(sequence).await => Outcome::Delivered,
-            Fate::Known { .. } => retry(),
-            Fate::New { outcome, ledger, record } => {
-                let outcome = outcome.await.unwrap_or_else(|_| retry());
-                ledger.settle(sequence, !matches!(outcome, Outcome::Retry { .. }));
-                note(&record, sequence, &outcome, &self.refused, self.reason);
-                outcome
+            Fate::Known { ledger, record } => (Outcome::Delivered, ledger, record),
+            Fate::Routed { outcome, ledger, record } => {
+                (outcome.await.unwrap_or_else(|_| retry("it was not taken")), ledger, record)
             }
         };
+        // Other sinks may hold it since it came before.
+        let outcome = match outcome {
+            Outcome::Retry { .. } => outcome,
+            _ if ledger.outcome(sequence).await => outcome,
+            _ => retry("a sink that held it could not write it"),
+        };
+        note(&record, sequence, &outcome, &self.refused, self.reason);
         Some(answer(sequence, outcome, self.refused, self.reason))
     }
 }
 
-fn retry() -> Outcome {
-    Outcome::Retry { reason: "the frame was not taken".to_owned() }
+fn retry(reason: &str) -> Outcome {
+    Outcome::Retry { reason: reason.to_owned() }
 }
 
 fn note(record: &BuddyRecord, sequence: u64, outcome: &Outcome, refused: &[u32], reason: &str) {
@@ -133,47 +144,85 @@ pub(super) struct Receipts {
     closing: CancellationToken,
     /// The buddy is gone, or does not read.
     deaf: bool,
+    parked: Parked,
     delivery: Option<Delivery>,
     freed: usize,
 }
 
+/// What happens next.
+enum Step {
+    Came(Entry),
+    NoMoreCome,
+    Answered(Answered),
+    CreditDue,
+    Gone,
+}
+
 impl Receipts {
-    pub(super) const fn new(
-        outbox: Outbox,
-        credit: Arc<CreditLine>,
-        closing: CancellationToken,
-    ) -> Self {
-        Self { outbox, credit, closing, deaf: false, delivery: None, freed: 0 }
+    pub(super) fn new(outbox: Outbox, credit: Arc<CreditLine>, closing: CancellationToken) -> Self {
+        let parked = Parked::default();
+        Self { outbox, credit, closing, deaf: false, parked, delivery: None, freed: 0 }
     }
 
-    /// Answers until the queue ends.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Entry>) {
+    /// Answers until the queue ends and all is answered, or nobody is there to be answered.
+    pub(super) async fn run(mut self, queue: mpsc::Receiver<Entry>) {
         self.send(receipt::Kind::Credit(Credit { bytes: self.credit.granted() })).await;
-        loop {
-            let entry = match queue.try_recv() {
-                Ok(entry) => entry,
-                Err(TryRecvError::Empty) => {
+        let mut queue = Some(queue);
+        while !self.deaf && (queue.is_some() || !self.parked.is_empty()) {
+            let ready = self.step(&mut queue).now_or_never();
+            let step = match ready {
+                Some(step) => step,
+                None => {
                     self.flush().await;
-                    let Some(entry) = queue.recv().await else { return };
-                    entry
+                    self.step(&mut queue).await
                 }
-                Err(TryRecvError::Disconnected) => return self.flush().await,
             };
-            self.take(entry).await;
+            match step {
+                Step::Came(entry) => self.take(entry).await,
+                Step::NoMoreCome => queue = None,
+                Step::Answered(answered) => {
+                    self.freed += answered.bytes;
+                    self.say(answered.delivery).await;
+                }
+                Step::CreditDue => self.freed += self.parked.take_credit_due(),
+                Step::Gone => return,
+            }
+        }
+        self.flush().await;
+    }
+
+    /// Waits for what happens next; may be called off at any time.
+    async fn step(&mut self, queue: &mut Option<mpsc::Receiver<Entry>>) -> Step {
+        let credit_due = self.parked.credit_due();
+        let came = async {
+            match queue {
+                Some(queue) => queue.recv().await.map_or(Step::NoMoreCome, Step::Came),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.outbox.closed() => Step::Gone,
+            () = self.closing.cancelled() => Step::Gone,
+            answered = self.parked.next() => Step::Answered(answered),
+            came = came => came,
+            () = credit_due => Step::CreditDue,
         }
     }
 
     async fn take(&mut self, entry: Entry) {
-        let bytes = entry.bytes;
-        let mut settled = pin!(entry.settled());
-        let delivery = match futures::poll!(settled.as_mut()) {
-            Poll::Ready(delivery) => delivery,
-            Poll::Pending => {
-                self.flush().await;
-                settled.await
+        let (sequence, bytes) = (entry.sequence, entry.bytes);
+        let mut settled = entry.settled().boxed();
+        match futures::poll!(settled.as_mut()) {
+            Poll::Ready(delivery) => {
+                self.freed += bytes;
+                self.say(delivery).await;
             }
-        };
-        self.freed += bytes;
+            Poll::Pending => self.parked.add(sequence, bytes, settled),
+        }
+    }
+
+    async fn say(&mut self, delivery: Option<Delivery>) {
         let Some(delivery) = delivery else { return };
         match &mut self.delivery {
             Some(open) if goes_on(open, &delivery) => open.last_sequence = delivery.last_sequence,
@@ -220,56 +269,4 @@ fn goes_on(first: &Delivery, second: &Delivery) -> bool {
         && first.message == second.message
         && first.rejected_entities.is_empty()
         && second.rejected_entities.is_empty()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(sequence: u64, ledger: &Arc<Ledger>) -> Entry {
-        Entry {
-            sequence,
-            bytes: 10,
-            fate: Fate::Known { ledger: Arc::clone(ledger) },
-            refused: Vec::new(),
-            reason: "",
-        }
-    }
-
-    /// Runs of one outcome become one receipt, in order, and all credit comes back at the end.
-    #[tokio::test]
-    async fn neighbours_are_answered_together() {
-        let ledger = Arc::new(Ledger::default());
-        for sequence in [1, 2, 3, 5] {
-            ledger.admit(sequence);
-            ledger.settle(sequence, true);
-        }
-        let (outbox, mut sent) = mpsc::channel(64);
-        let (entries, queue) = mpsc::channel(64);
-        let credit = Arc::new(CreditLine::new(1000));
-        assert!(credit.take(60));
-        for sequence in 1..=5 {
-            entries.try_send(entry(sequence, &ledger)).ok().unwrap();
-        }
-        entries.try_send(Entry::uncounted(10)).ok().unwrap();
-        drop(entries);
-        Receipts::new(outbox, Arc::clone(&credit), CancellationToken::new()).run(queue).await;
-        let mut said = Vec::new();
-        while let Some(Ok(Receipt { kind: Some(kind) })) = sent.recv().await {
-            said.push(match kind {
-                receipt::Kind::Credit(credit) => format!("credit {}", credit.bytes),
-                receipt::Kind::Delivery(delivery) => format!(
-                    "{}-{} {:?}",
-                    delivery.first_sequence,
-                    delivery.last_sequence,
-                    delivery.outcome()
-                ),
-            });
-        }
-        assert_eq!(
-            said,
-            ["credit 1000", "1-3 Delivered", "4-4 Retry", "5-5 Delivered", "credit 60"]
-        );
-        assert!(credit.take(1000));
-    }
 }
