@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // The helpers here are tests too; clippy does not see that.
 
+mod conformance;
 mod exchanged;
 mod http;
 mod mistakes;
