@@ -1,7 +1,7 @@
 # Heapster's tasks; `make` lists them. CI runs `make ci`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs demo docs proto-release install clean
+.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs fuzz torture demo docs proto-release install clean
 
 RUST_FILES = $(shell git ls-files --cached --others --exclude-standard '*.rs')
 
@@ -52,6 +52,18 @@ bench-kubernetes: bench-programs ## The same on a simulated Kubernetes cluster o
 
 bench-programs:
 	cargo build --profile dist --package heapster-master --package heapster-buddy --package heapster-testkit
+
+fuzz: ## Try parsers on mutated answers; TARGET=one of them, TIME=each, LIBFUZZER=1 to see what inputs reach
+	@if [ -n "$(LIBFUZZER)" ]; then \
+	    tools/libfuzzer "$(TARGET)" "$(or $(TIME),60)"; \
+	else \
+	    cargo run --quiet --package heapster-fuzz -- --target "$(TARGET)" --time "$(or $(TIME),60s)" $(if $(SEED),--seed $(SEED)); \
+	fi
+
+torture: ## Hundreds of faults between hosts and databases; SEED=, FAULTS=, SPOOL=memory or disk
+	cargo build --release --package heapster-master --package heapster-buddy --package heapster-testkit
+	target/release/heapster-torture --faults "$(or $(FAULTS),300)" --spool "$(or $(SPOOL),memory)" \
+	    $(if $(SEED),--seed $(SEED)) --write docs/reliability.md
 
 demo: ## A simulated cluster of 20 hosts on loopback, watched by heapster standalone
 	cargo build --release --package heapster --package heapster-testkit
