@@ -1,7 +1,7 @@
 # Heapster's tasks; `make` lists them. CI runs `make ci`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs assignment demo docs proto-release install clean
+.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs assignment fuzz torture demo docs proto-release install clean
 
 RUST_FILES = $(shell git ls-files --cached --others --exclude-standard '*.rs')
 
@@ -58,6 +58,18 @@ assignment: ## Who polls 1,000 hosts as buddies die, join and are cut off, with 
 	HEAPSTER_TEST_PROGRAMS=$(CURDIR)/target/dist HEAPSTER_ASSIGNMENT_TICK_MS=15000 \
 	    cargo test --package heapster --test network -- --exact --nocapture \
 	    assignment::every_host_is_polled_whoever_dies_joins_or_is_cut_off
+
+fuzz: ## Try parsers on mutated answers; TARGET=one of them, TIME=each, LIBFUZZER=1 to see what inputs reach
+	@if [ -n "$(LIBFUZZER)" ]; then \
+	    tools/libfuzzer "$(TARGET)" "$(or $(TIME),60)"; \
+	else \
+	    cargo run --quiet --package heapster-fuzz -- --target "$(TARGET)" --time "$(or $(TIME),60s)" $(if $(SEED),--seed $(SEED)); \
+	fi
+
+torture: ## Hundreds of faults between hosts and databases; SEED=, FAULTS=, SPOOL=memory or disk
+	cargo build --release --package heapster-master --package heapster-buddy --package heapster-testkit
+	target/release/heapster-torture --faults "$(or $(FAULTS),300)" --spool "$(or $(SPOOL),memory)" \
+	    $(if $(SEED),--seed $(SEED)) --write docs/reliability.md
 
 demo: ## A simulated cluster of 20 hosts on loopback, watched by heapster standalone
 	cargo build --release --package heapster --package heapster-testkit

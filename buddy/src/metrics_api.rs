@@ -14,6 +14,8 @@ mod auth;
 mod body;
 mod certificate;
 mod discovery;
+#[doc(hidden)]
+pub mod door;
 mod handler;
 mod limits;
 mod objects;

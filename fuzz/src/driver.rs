@@ -159,3 +159,42 @@ fn hash(input: &[u8]) -> u64 {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(run: fn(&[u8])) -> Target {
+        Target {
+            name: "made",
+            run,
+            recorded: &[],
+            made: || vec![b"{\"a\": 1, \"bad\": 2}".to_vec()],
+        }
+    }
+
+    const PLAN: Plan = Plan { time: Duration::from_secs(20), seed: 1 };
+
+    /// What breaks on an input that mutation makes is found, with the input.
+    #[test]
+    fn a_panic_is_found() {
+        let bad = target(|input| assert!(!input.starts_with(b"{\"bad\""), "it begins badly"));
+        let failure = run(&bad, PLAN).unwrap().failure.unwrap();
+        assert!(failure.what.contains("it begins badly") && failure.input.starts_with(b"{\"bad\""));
+        assert!(check_one(&bad, &failure.input).is_err());
+        assert!(check_one(&bad, b"{}").is_ok());
+    }
+
+    #[test]
+    fn memory_out_of_proportion_is_found() {
+        let greedy = target(|input| drop(vec![0_u8; input.len() << 22]));
+        let failure = run(&greedy, PLAN).unwrap().failure.unwrap();
+        assert!(failure.what.contains("allocated"), "{}", failure.what);
+    }
+
+    #[test]
+    fn a_slow_input_is_found() {
+        let slow = target(|_| thread::sleep(LONGEST + Duration::from_millis(100)));
+        assert!(check_one(&slow, b"x").unwrap_err().contains("took"));
+    }
+}

@@ -2,6 +2,7 @@
 
 mod cadvisor;
 mod config;
+mod control;
 mod discovery;
 mod fetch;
 mod frames;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<&'static Target> {
         discovery::TARGETS,
         kubernetes::TARGETS,
         frames::TARGETS,
+        control::TARGETS,
         spool::TARGETS,
         config::TARGETS,
         requests::TARGETS,

@@ -8,6 +8,8 @@ mod assignment;
 mod control;
 mod convert;
 pub mod decode;
+#[doc(hidden)]
+pub mod door;
 mod ingest;
 mod service;
 mod turns;

@@ -63,10 +63,10 @@ pub struct Options {
     #[arg(long, default_value_t = 2)]
     pub hosts: usize,
     /// Memory that the master may never pass
-    #[arg(long, value_name = "SIZE", default_value = "384MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "160MiB")]
     pub master_ceiling: ByteSize,
     /// Memory that a buddy may never pass
-    #[arg(long, value_name = "SIZE", default_value = "192MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "96MiB")]
     pub buddy_ceiling: ByteSize,
     /// After the last fault everything must be delivered within this time
     #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = parse_duration)]

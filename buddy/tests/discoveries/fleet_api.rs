@@ -63,6 +63,16 @@ async fn pages_and_a_refused_token() {
     running.listed(&["a", "b", "c"]).await;
 }
 
+/// Pages without an end fill no memory: together they are bounded as one answer is.
+#[tokio::test]
+async fn pages_without_an_end() {
+    let machine = format!(r#"{{"id":"a","primaryIP":"10.0.0.1","x":"{}"}}"#, "x".repeat(8 << 20));
+    let page = format!(r#"{{"machines":[{machine}],"nextPageToken":"MQ=="}}"#);
+    let fake = FakeHttp::start(move |_| FakeReply::body(200, &page)).await.unwrap();
+    let mut running = start(&format!("fleet:{}?api=fleet", fake.url()));
+    running.failed("the list has more than 64 MiB").await;
+}
+
 /// A cluster that says that it has no machines is believed.
 #[tokio::test]
 async fn no_machines_at_all() {

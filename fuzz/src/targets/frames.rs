@@ -16,7 +16,7 @@ use prost::Message as _;
 use super::Target;
 
 const TICK: u64 = 1_800_000_000_000;
-const LIMITS: ReaderLimits = ReaderLimits {
+pub(super) const LIMITS: ReaderLimits = ReaderLimits {
     max_frame_bytes: 16 << 10,
     max_entities: 200,
     max_labels: 8,

@@ -1,5 +1,6 @@
-//! What askers send to the master's API.
+//! What askers send to the APIs of master and buddy.
 
+use heapster_buddy::metrics_api::door::asked;
 use heapster_master::{http::door, sinks::influxdb_door};
 
 use super::{Target, text, two};
@@ -24,6 +25,29 @@ pub(super) const TARGETS: &[Target] = &[
                 "/api/v1/model/namespaces/n/pod-list/a,b/metrics/memory/usage",
             ]
             .map(|path| path.as_bytes().to_vec())
+            .into()
+        },
+    },
+    Target {
+        name: "metrics-api",
+        run: |input| {
+            let (path, query) = two(input);
+            let (path, query) = (text(path), text(query));
+            let get = asked("GET", &path, &query);
+            let of_resource = get.as_ref().is_some_and(|get| get.contains("Resource {"));
+            assert!(!of_resource || asked("HEAD", &path, &query) == get, "{path}: HEAD is no GET");
+            let delete = asked("DELETE", &path, &query);
+            assert_eq!(delete.is_some(), get.is_some());
+            assert!(delete.is_none() || delete != get, "{path}: a delete is asked about as a get");
+        },
+        recorded: &[],
+        made: || {
+            [
+                "/apis/metrics.k8s.io/v1beta1/nodes/a\x1epretty=1&fieldSelector=metadata.name%3Da",
+                "/apis/metrics.k8s.io/v1beta1/namespaces/n/pods/p\x1elabelSelector=a%20in%20(b,c)",
+                "/apis/metrics.k8s.io/v1beta1/pods\x1ewatch=1&includeObject=Object",
+            ]
+            .map(|asked| asked.as_bytes().to_vec())
             .into()
         },
     },

@@ -32,6 +32,8 @@ pub(super) struct Buddy {
     pub(super) way: Proxy,
     /// Rows that were polled in these times, in milliseconds since 1970, may be lost.
     pub(super) lost_ms: Vec<Range<i64>>,
+    /// Up to here all that it must deliver was seen in both databases, and must stay there.
+    settled_ms: i64,
     /// When its disk was full.
     pub(super) full_ms: Option<Range<i64>>,
 }
@@ -160,11 +162,20 @@ impl Lab {
         })
     }
 
-    /// The time up to which all that a buddy polled is in both databases, as far as they can be asked.
-    pub(super) async fn settled_ms(&self, buddy: usize) -> i64 {
-        let asked = tokio::time::timeout(Duration::from_secs(5), self.stored()).await;
-        let Ok(Ok(stored)) = asked else { return 0 };
-        self.oracle().settled_ms(buddy, &stored)
+    /// Looks up to when all that each buddy must deliver is in both databases, where they can be asked.
+    pub(super) async fn settle(&mut self) {
+        let asked = tokio::time::timeout(Duration::from_secs(3), self.stored()).await;
+        let Ok(Ok(stored)) = asked else { return };
+        let oracle = self.oracle();
+        for (number, buddy) in self.buddies.iter_mut().enumerate() {
+            buddy.settled_ms = buddy.settled_ms.max(oracle.settled_ms(number, &stored));
+        }
+    }
+
+    /// The time up to which all that a buddy must deliver was seen in both databases.
+    pub(super) async fn settled_ms(&mut self, buddy: usize) -> i64 {
+        self.settle().await;
+        self.buddies[buddy].settled_ms
     }
 
     /// What must be in the databases, by what hosts and buddies say up to now.
@@ -236,7 +247,7 @@ impl Buddy {
         ]));
         arguments.push("--insecure".to_owned());
         let program = Program::start(&format!("buddy-{name}"), path, arguments)?;
-        Ok(Self { program, sim, disk, way, lost_ms: Vec::new(), full_ms: None })
+        Ok(Self { program, sim, disk, way, lost_ms: Vec::new(), settled_ms: 0, full_ms: None })
     }
 }
 

@@ -141,12 +141,13 @@ impl fmt::Display for Report {
         let Options { clusters, hosts, .. } = self.options;
         writeln!(
             f,
-            "Seed {}, spool: {}, {} faults in {:.0?}, {clusters} clusters of {hosts} hosts, polled every {:?}.\n",
+            "Seed {}, spool: {}, {} faults in {:.0?}, {clusters} clusters of {hosts} hosts, polled every {:?}{}.\n",
             self.seed,
             self.options.spool.name(),
             self.fault_count(),
             self.took,
-            self.options.resolution
+            self.options.resolution,
+            if cfg!(debug_assertions) { ", debug builds" } else { "" }
         )?;
         self.write_rows(f)?;
         writeln!(f, "\n| fault | times |\n|---|---|")?;

@@ -95,6 +95,7 @@ async fn take(lab: &mut Lab, step: &Step) -> anyhow::Result<()> {
     }
     lab.check_alive()?;
     tokio::time::sleep(step.gap).await;
+    lab.settle().await;
     Ok(())
 }
 

@@ -10,6 +10,8 @@ use super::{
 
 /// A list of more pages than this has no end.
 const MOST_PAGES: usize = 10_000;
+/// All pages together have no more than one answer may have.
+const MOST_BYTES: usize = 64 << 20;
 
 /// The machines that a fleetd lists.
 pub(in crate::discovery) struct MachinesApi {
@@ -43,8 +45,14 @@ impl Api for MachinesApi {
     async fn list(&mut self, http: &Http) -> Result<Found, String> {
         let mut found = Found::default();
         let mut path = "/fleet/v1/machines".to_owned();
+        let mut bytes = 0;
         for _ in 0..MOST_PAGES {
-            let page: Page = http.ask(&path).await?.json()?;
+            let answer = http.ask(&path).await?;
+            bytes += answer.body.len();
+            if bytes > MOST_BYTES {
+                return Err(format!("the list has more than {} MiB", MOST_BYTES >> 20));
+            }
+            let page: Page = answer.json()?;
             for machine in page.machines {
                 found.add(machine.host(self.naming));
             }
