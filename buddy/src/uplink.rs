@@ -20,7 +20,7 @@ mod ports;
 mod remains;
 mod trouble;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use heapster_proto::v1::{Welcome, open::Purpose};
 use heapster_shared::backoff::Backoff;
@@ -31,7 +31,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, transport::Channel};
 
-use crate::{events::Observation, poller::Polled};
+use crate::{events::Observation, poller::Polled, spool::SpoolConfig};
 use assigned::Assigned;
 pub use config::UplinkConfig;
 use control::{Control, Greeting};
@@ -39,7 +39,7 @@ use control::{Control, Greeting};
 pub use encode::{Encoded, SegmentWriter, WriteLimits};
 use gather::Gather;
 #[doc(hidden)]
-pub use journal::{Cut, Journal, NoFrame};
+pub use journal::{Cut, DiskDamage, Journal, NoFrame};
 use observe::ObserverPort;
 pub use ports::UplinkPorts;
 pub use remains::Remains;
@@ -134,21 +134,13 @@ impl Uplink {
         config: UplinkConfig,
         identity: Identity,
         ports: UplinkPorts,
-        spool_bytes: usize,
+        spool: SpoolConfig,
     ) -> Self {
-        let journal = Arc::new(Journal::new(Arc::clone(&identity.instance_id), spool_bytes));
+        let journal = Arc::new(Journal::with_spool(Arc::clone(&identity.instance_id), spool));
         let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let observer = ObserverPort::default();
         let assigned = Assigned::default();
         Self { config, identity, ports, assigned, observer, journal, backoff, redirect: None }
-    }
-
-    /// Takes over what an earlier start left in this directory; returns the number of frames.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
-    pub fn restore(&self, directory: &Path) -> std::io::Result<usize> {
-        self.journal.restore(directory)
     }
 
     /// Writes what was polled to the journal, until the poller ends. To be run beside

@@ -14,6 +14,7 @@ mod influxdb;
 mod master_away;
 mod mistakes;
 mod python;
+mod spool;
 mod standby;
 mod support;
 mod values;
