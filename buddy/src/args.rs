@@ -4,19 +4,16 @@
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
 mod enrichment;
+mod spool;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{ArgAction, Args, Parser, ValueEnum};
-use heapster_shared::{
-    spec::Spec,
-    tick::Resolution,
-    tls::ClientTls,
-    units::{ByteSize, parse_duration},
-};
+use heapster_shared::{spec::Spec, tick::Resolution, tls::ClientTls, units::parse_duration};
 
 pub use enrichment::EnrichmentArgs;
+pub use spool::SpoolArgs;
 
 use crate::events::Observer;
 use crate::metrics_api::MetricsArgs;
@@ -53,13 +50,9 @@ pub struct PollingArgs {
     /// How often a discovery that cannot tell of changes lists its hosts
     #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
     pub discovery_interval: Duration,
-    /// A directory where rows that were not delivered wait while the buddy is stopped; without it
-    /// they are lost then
-    #[arg(long, value_name = "DIR")]
-    pub spool: Option<PathBuf>,
-    /// Memory for rows that are not delivered yet; past it the oldest are lost
-    #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "64MiB", value_parser = parse_spool_bytes)]
-    pub spool_bytes: ByteSize,
+    #[command(flatten)]
+    #[allow(missing_docs)] // its own are the help
+    pub spool: SpoolArgs,
     /// Tells buddies of one cluster apart, the same over restarts [default: the host's name]
     #[arg(long, hide_short_help = true, value_name = "ID")]
     pub buddy_id: Option<String>,
@@ -172,12 +165,4 @@ fn parse_cluster(text: &str) -> Result<String, String> {
         return Err("write 1 to 253 letters, digits, `.`, `_` or `-`".to_owned());
     }
     Ok(text.to_owned())
-}
-
-fn parse_spool_bytes(text: &str) -> Result<ByteSize, String> {
-    let size: ByteSize = text.parse()?;
-    if size < ByteSize::mib(1) {
-        return Err("must be at least 1MiB".to_owned());
-    }
-    Ok(size)
 }

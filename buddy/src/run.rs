@@ -6,7 +6,7 @@ mod first;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use futures::future::OptionFuture;
@@ -24,7 +24,7 @@ use crate::{
     metrics_api::MetricsApi,
     poller::{Poller, PollerConfig, PollerInputs, PollerOutputs},
     source::{self, Source},
-    spool::disk,
+    spool::SpoolConfig,
     uplink::{Identity, Uplink, UplinkConfig, UplinkPorts},
 };
 use enrichment::Enrichment;
@@ -39,8 +39,7 @@ const POLLED_QUEUE: usize = 64;
 pub struct Buddy {
     config: PollerConfig,
     discovery_interval: Duration,
-    spool: Option<PathBuf>,
-    spool_bytes: usize,
+    spool: SpoolConfig,
     identity: Identity,
     sources: Vec<Arc<dyn Source>>,
     discoveries: Vec<(String, Box<dyn Discovery>)>,
@@ -75,9 +74,7 @@ impl Buddy {
         }
         duties::check(&sources, discoveries.len(), duties)?;
         let observer = polling.events.observer()?;
-        if let Some(directory) = &polling.spool {
-            disk::check(directory).map_err(anyhow::Error::msg)?;
-        }
+        let spool = polling.spool.config();
         let cluster: Arc<str> = polling.cluster.into();
         let config = PollerConfig {
             cluster: Arc::clone(&cluster),
@@ -94,8 +91,7 @@ impl Buddy {
         Ok(Self {
             config,
             discovery_interval: polling.discovery_interval,
-            spool: polling.spool,
-            spool_bytes: polling.spool_bytes.bytes(),
+            spool,
             identity,
             sources,
             discoveries,
@@ -169,7 +165,7 @@ impl Buddy {
     /// acknowledge what is left, and puts the rest into the spool directory.
     ///
     /// # Errors
-    /// When the master refuses this buddy for good, or the spool cannot be read or written.
+    /// When the master refuses this buddy for good.
     pub async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
         tracing::info!(
             cluster = %self.identity.cluster,
@@ -216,8 +212,7 @@ impl Buddy {
             resolution: resolution_in,
             resolution_is_fixed: resolution.is_some(),
         };
-        let mut uplink = Uplink::new(self.uplink, self.identity, ports, self.spool_bytes);
-        restore(&uplink, self.spool.as_deref())?;
+        let mut uplink = Uplink::new(self.uplink, self.identity, ports, self.spool);
         let remains = uplink.remains();
         let observation = self.observer.map(|observer| observer.start(stop_polling.clone()));
         let events = OptionFuture::from(observation.map(|observed| uplink.observe(observed)));
@@ -240,7 +235,7 @@ impl Buddy {
             poller.run(stop_polling).await;
         };
         let outcome = drive(poll, writer, uplink, cancel).await;
-        remains.save(self.spool.as_deref()).context("cannot write the spool")?;
+        remains.keep();
         outcome
     }
 }
@@ -273,17 +268,6 @@ async fn drive(
             Ok(())
         }
     }
-}
-
-fn restore(uplink: &Uplink, directory: Option<&std::path::Path>) -> anyhow::Result<()> {
-    let Some(directory) = directory else { return Ok(()) };
-    let frames = uplink
-        .restore(directory)
-        .with_context(|| format!("--spool {}: cannot read", directory.display()))?;
-    if frames > 0 {
-        tracing::info!(frames, "rows from before the start wait in the spool");
-    }
-    Ok(())
 }
 
 /// The host's name, which is the same over restarts.

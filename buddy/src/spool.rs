@@ -9,23 +9,47 @@
 //! in place of all rows before it as soon as those are settled; definitions stay. Both are packed. A
 //! replay then begins with the definitions and the checkpoint.
 //!
-//! The log lives in memory. With a directory, what is not settled at an orderly shutdown is written
-//! there (see [`disk`]) and sent after the next start; a crash still loses it.
+//! With a directory the log lives on [`disk`]: each segment is appended to a file as it is written,
+//! and memory has the newest frames alone. There a segment ends when its file has grown, and the next
+//! one goes on with the same definitions, after a checkpoint: on the wire they are one. Where the disk
+//! refuses, segments stay in memory until it works again (see [`stored`]).
 
 pub mod disk;
 mod frame;
+mod numbers;
 mod segment;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::VecDeque, ops::RangeInclusive, path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, ops::RangeInclusive, sync::Arc};
 
+use disk::DiskConfig;
 pub use frame::{Fate, LogFrame};
-pub use segment::{Segment, SegmentId};
+pub use numbers::Numbers;
+pub use segment::{Prelude, PreludePart, Segment, SegmentId, StoredFile};
+use stored::Disk;
 use tokio::time::Instant;
 
 /// A segment of at least this size is closed when its data outgrow its definitions.
 const SMALLEST_ROTATION_BYTES: usize = 1 << 20;
+
+/// Where the log is, and how much of it there may be.
+#[derive(Clone, Debug)]
+pub struct SpoolConfig {
+    /// In memory: all of it, or where there is a disk what that does not take.
+    pub memory_bytes: usize,
+    /// Where it outlasts the program.
+    pub disk: Option<DiskConfig>,
+}
+
+impl SpoolConfig {
+    /// A log that is gone with the program.
+    #[must_use]
+    pub const fn in_memory(memory_bytes: usize) -> Self {
+        Self { memory_bytes, disk: None }
+    }
+}
 
 /// The log.
 #[derive(Debug)]
@@ -33,17 +57,19 @@ pub struct Spool {
     segments: VecDeque<Segment>,
     instance: Arc<str>,
     most_bytes: usize,
-    last_id: u64,
+    last_id: i64,
     last_number: u64,
     dropped_frames: u64,
-    /// Dropped because the log was full; those before it were dropped or freed.
-    last_dropped: Option<SegmentId>,
+    /// Dropped because the log was full; those before it were dropped or freed. Of this start, and of
+    /// earlier ones.
+    last_dropped: [Option<SegmentId>; 2],
+    disk: Option<Disk>,
 }
 
 /// How full the log is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SpoolState {
-    /// Bytes that are kept.
+    /// Bytes that are kept, in memory and on disk.
     pub bytes: usize,
     /// Frames that are not settled.
     pub frames: usize,
@@ -54,7 +80,7 @@ pub struct SpoolState {
 }
 
 impl Spool {
-    /// An empty log of one start of a buddy.
+    /// An empty log of one start of a buddy, within so many bytes of memory.
     #[must_use]
     pub fn new(instance: Arc<str>, most_bytes: usize) -> Self {
         Self {
@@ -64,28 +90,9 @@ impl Spool {
             last_id: 0,
             last_number: 0,
             dropped_frames: 0,
-            last_dropped: None,
+            last_dropped: [None; 2],
+            disk: None,
         }
-    }
-
-    /// Takes over a segment that an earlier start left on disk.
-    pub fn restore(
-        &mut self,
-        instance: Arc<str>,
-        number: u64,
-        delivered_through: u64,
-        frames: Vec<LogFrame>,
-        file: PathBuf,
-    ) {
-        self.last_id += 1;
-        let mut segment = Segment::new(SegmentId(self.last_id), instance, number);
-        segment.file = Some(file);
-        frames.into_iter().for_each(|frame| segment.push(frame));
-        segment.settle(0..=delivered_through, Fate::Settled);
-        segment.close();
-        self.segments.push_back(segment);
-        self.free_settled();
-        self.keep_within_bound();
     }
 
     /// Closes the open segment, and begins the next.
@@ -93,8 +100,9 @@ impl Spool {
         self.close();
         self.last_id += 1;
         self.last_number += 1;
-        let id = SegmentId(self.last_id);
-        self.segments.push_back(Segment::new(id, Arc::clone(&self.instance), self.last_number));
+        let (id, instance) = (SegmentId(self.last_id), Arc::clone(&self.instance));
+        let is_on_disk = self.takes_disk();
+        self.segments.push_back(Segment::new(id, instance, self.last_number, is_on_disk));
         id
     }
 
@@ -127,7 +135,7 @@ impl Spool {
     #[must_use]
     pub fn takes_events(&self) -> bool {
         let waiting: usize = self.segments.iter().map(Segment::event_bytes).sum();
-        waiting < self.most_bytes / 4
+        waiting < self.room() / 4
     }
 
     /// Whether the open segment holds more rows than a checkpoint would, or so much that could be let
@@ -164,21 +172,25 @@ impl Spool {
     /// definitions stay a small part of what is sent, and a segment a small part of the log. Where
     /// entities come and go so fast that definitions are most of it, the bound decides: an open
     /// segment is not freed, however much of it is settled. What a checkpoint keeps counts for
-    /// little: the next segment would have to have it too.
+    /// little: the next segment would have to have it too. One that belongs on disk goes on in the
+    /// next file instead, as long as it can.
     #[must_use]
     pub fn is_rotation_due(&self) -> bool {
+        let Some(open) = self.open() else { return false };
+        if open.is_on_disk() || self.takes_disk() {
+            return self.is_disk_rotation_due(open);
+        }
         let smallest = SMALLEST_ROTATION_BYTES.min(self.most_bytes / 8);
-        self.open().is_some_and(|open| {
-            open.data_bytes() >= smallest.max(2 * open.definition_bytes())
-                || open.frame_bytes() >= self.most_bytes / 2
-                || open.bytes() >= self.most_bytes / 8 * 7
-        })
+        open.data_bytes() >= smallest.max(2 * open.definition_bytes())
+            || open.frame_bytes() >= self.most_bytes / 2
+            || open.memory_bytes() >= self.most_bytes / 8 * 7
     }
 
     /// Whether this segment was dropped because the log was full.
     #[must_use]
     pub fn was_dropped(&self, id: SegmentId) -> bool {
-        self.last_dropped.is_some_and(|last| id <= last) && self.segment(id).is_none()
+        let last = self.last_dropped[usize::from(id < SegmentId(0))];
+        last.is_some_and(|last| id <= last) && self.segment(id).is_none()
     }
 
     /// What became of these frames of this segment, or with `None` of this start of the buddy.
@@ -194,7 +206,7 @@ impl Spool {
                 None => Arc::ptr_eq(candidate.instance(), &self.instance),
             };
             if is_meant {
-                candidate.settle(sequences.clone(), fate);
+                candidate.settle(&sequences, fate);
             }
         }
         self.free_settled();
@@ -205,10 +217,12 @@ impl Spool {
         let Some(place) = self.segments.iter().position(|segment| segment.id() == id) else {
             return 0;
         };
-        self.segments.remove(place).map_or(0, |segment| {
-            segment.remove_file();
-            segment.unsettled()
-        })
+        let frames = self.segments[place].unsettled();
+        self.remove(place);
+        if self.segments.get(place).and_then(Segment::needs) == Some(id) {
+            self.drop_full(place);
+        }
+        frames
     }
 
     /// A segment that is still kept.
@@ -255,7 +269,7 @@ impl Spool {
     #[must_use]
     pub fn state(&self) -> SpoolState {
         SpoolState {
-            bytes: self.bytes(),
+            bytes: self.memory_bytes().saturating_add(self.disk_bytes()),
             frames: self.segments.iter().map(Segment::unsettled).sum(),
             dropped_frames: self.dropped_frames,
             oldest_unix_ms: self.segments.iter().find_map(Segment::oldest_unix_ms).unwrap_or(0),
@@ -268,38 +282,67 @@ impl Spool {
         self.segments.iter().filter_map(Segment::retry_at).filter(|at| *at > now).min()
     }
 
-    fn bytes(&self) -> usize {
-        self.segments.iter().map(Segment::bytes).sum()
+    fn memory_bytes(&self) -> usize {
+        self.segments.iter().map(Segment::memory_bytes).sum()
     }
 
     fn free_settled(&mut self) {
-        self.segments.retain(|segment| {
-            let keep = !segment.is_closed() || segment.unsettled() > 0;
-            if !keep {
-                segment.remove_file();
+        let mut place = 0;
+        while let Some(segment) = self.segments.get(place) {
+            let id = segment.id();
+            let is_needed = || self.segments.get(place + 1).and_then(Segment::needs) == Some(id);
+            if !segment.is_closed() || segment.unsettled() > 0 || is_needed() {
+                place += 1;
+            } else {
+                self.remove(place);
             }
-            keep
-        });
+        }
+    }
+
+    /// Takes a segment out, and its file with it.
+    fn remove(&mut self, place: usize) -> Option<Segment> {
+        let segment = self.segments.remove(place)?;
+        if let (Some(file), Some(disk)) = (segment.file(), &mut self.disk) {
+            disk.trash.push(Arc::clone(&file.path));
+        }
+        Some(segment)
     }
 
     /// Drops the oldest segments while there is too much; the open one too, when it alone is too
     /// much.
     fn keep_within_bound(&mut self) {
-        let mut bytes = self.bytes();
-        while bytes > self.most_bytes {
-            let Some(segment) = self.segments.pop_front() else { return };
-            bytes -= segment.bytes();
-            self.last_dropped = Some(segment.id());
-            self.dropped_frames += segment.unsettled() as u64;
-            segment.remove_file();
-            if let Some((from_ms, to_ms)) = segment.unsettled_ticks() {
-                tracing::warn!(
-                    frames = segment.unsettled(),
-                    from = %heapster_shared::tick::rfc3339(from_ms),
-                    to = %heapster_shared::tick::rfc3339(to_ms),
-                    "the spool is full: the oldest rows are lost; --spool-bytes gives it more room"
-                );
-            }
+        if self.memory_bytes() > self.most_bytes {
+            self.evict_all();
+        }
+        while self.memory_bytes() > self.most_bytes {
+            let has_any = |segment: &Segment| segment.frame_bytes() > 0 || !segment.is_on_disk();
+            let Some(place) = self.segments.iter().position(has_any) else { break };
+            self.drop_full(place);
+        }
+        while self.disk_bytes() > self.room() {
+            // The open one ends when it is large, and goes then.
+            let is_there = |one: &Segment| one.file().is_some() && one.is_closed();
+            let Some(place) = self.segments.iter().position(is_there) else { break };
+            self.drop_full(place);
+        }
+    }
+
+    fn drop_full(&mut self, place: usize) {
+        let Some(segment) = self.remove(place) else { return };
+        let id = segment.id();
+        self.last_dropped[usize::from(id < SegmentId(0))] = Some(id);
+        self.dropped_frames += segment.unsettled() as u64;
+        if let Some((from_ms, to_ms)) = segment.unsettled_ticks() {
+            tracing::warn!(
+                frames = segment.unsettled(),
+                from = %heapster_shared::tick::rfc3339(from_ms),
+                to = %heapster_shared::tick::rfc3339(to_ms),
+                "the spool is full: the oldest rows are lost; --spool-bytes gives it more room"
+            );
+        }
+        // Without its definitions the next one means nothing.
+        if self.segments.get(place).and_then(Segment::needs) == Some(id) {
+            self.drop_full(place);
         }
     }
 }

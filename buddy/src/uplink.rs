@@ -20,7 +20,7 @@ mod ports;
 mod remains;
 mod trouble;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use heapster_proto::v1::{Welcome, open::Purpose};
 use heapster_shared::backoff::Backoff;
@@ -31,7 +31,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
-use crate::{events::Observation, poller::Polled};
+use crate::{events::Observation, poller::Polled, spool::SpoolConfig};
 use assigned::Assigned;
 use config::Line;
 pub use config::{Connect, UplinkConfig};
@@ -40,7 +40,7 @@ use control::{Control, Greeting};
 pub use encode::{Encoded, SegmentWriter, WriteLimits};
 use gather::Gather;
 #[doc(hidden)]
-pub use journal::{Cut, Journal, NoFrame};
+pub use journal::{Cut, DiskDamage, Journal, NoFrame};
 use observe::ObserverPort;
 pub use ports::UplinkPorts;
 pub use remains::Remains;
@@ -137,9 +137,9 @@ impl Uplink {
         config: UplinkConfig,
         identity: Identity,
         ports: UplinkPorts,
-        spool_bytes: usize,
+        spool: SpoolConfig,
     ) -> Self {
-        let journal = Arc::new(Journal::new(Arc::clone(&identity.instance_id), spool_bytes));
+        let journal = Arc::new(Journal::with_spool(Arc::clone(&identity.instance_id), spool));
         let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let observer = ObserverPort::default();
         let assigned = Assigned::default();
@@ -154,14 +154,6 @@ impl Uplink {
             redirect: None,
             was_welcome: false,
         }
-    }
-
-    /// Takes over what an earlier start left in this directory; returns the number of frames.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
-    pub fn restore(&self, directory: &Path) -> std::io::Result<usize> {
-        self.journal.restore(directory)
     }
 
     /// Writes what was polled to the journal, until the poller ends. To be run beside

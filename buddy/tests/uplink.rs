@@ -15,6 +15,10 @@ use heapster_buddy::{
     pipeline::{HostPipeline, Plans},
     poller::{Polled, RoundEnd},
     source::{Layouts, PlainReading, Readings, Subject},
+    spool::{
+        SpoolConfig,
+        disk::{DiskConfig, Fsync},
+    },
     uplink::{Duties, Identity, Refused, Remains, Uplink, UplinkConfig, UplinkPorts},
 };
 use heapster_proto::v1::{self, Refusal, from_buddy, open::Purpose, refusal, to_buddy};
@@ -74,10 +78,13 @@ impl Buddy {
             duties: Duties::default(),
         };
         let config = UplinkConfig::loopback(master.address, None).unwrap();
-        let uplink = Uplink::new(config, identity, ports, 1 << 20);
-        if let Some(directory) = spool {
-            uplink.restore(directory).unwrap();
-        }
+        let disk = spool.map(|directory| DiskConfig {
+            directory: directory.to_owned(),
+            most_bytes: 1 << 30,
+            fsync: Fsync::default(),
+        });
+        let spool = SpoolConfig { memory_bytes: 1 << 20, disk };
+        let uplink = Uplink::new(config, identity, ports, spool);
         let remains = uplink.remains();
         let writer = tokio::spawn(uplink.writer(polled_out));
         let drain = CancellationToken::new();
@@ -201,25 +208,24 @@ async fn every_row_arrives() {
 async fn what_is_left_at_a_stop_is_sent_after_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
     let silent = Master::start(Script { silent: true, ..script() }).await;
-    let mut buddy = Buddy::start(&silent, "i1", None);
+    let mut buddy = Buddy::start(&silent, "i1", Some(directory.path()));
     for round in 0..5 {
         buddy.round(round).await;
     }
-    buddy.stop(Duration::from_millis(100)).await.save(Some(directory.path())).unwrap();
-    std::fs::write(directory.path().join("0-broken.segment"), b"heapster-spool 1\n").unwrap();
+    buddy.stop(Duration::from_millis(100)).await.keep();
+    std::fs::write(directory.path().join("0-later.segment"), b"heapster-spool 9\n").unwrap();
 
     let master = Master::start(script()).await;
     let mut buddy = Buddy::start(&master, "i2", Some(directory.path()));
     buddy.round(0).await;
     master.until("both starts' frames", |seen| seen.delivered.len() == 12).await;
-    buddy.stop(Duration::from_secs(10)).await.save(Some(directory.path())).unwrap();
+    buddy.stop(Duration::from_secs(10)).await.keep();
     check_rows(&master, "i1", 5);
     check_rows(&master, "i2", 1);
-    let left: Vec<_> = std::fs::read_dir(directory.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(left, ["0-broken.segment.broken"]);
+    let names = std::fs::read_dir(directory.path()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<_> = names.filter(|name| name.ends_with(".segment")).collect();
+    assert_eq!(left, ["0-later.segment"], "what a later version wrote is left to that");
 }
 
 /// A refusal for good ends the program with the master's sentence; it is not tried again.

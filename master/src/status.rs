@@ -106,6 +106,10 @@ pub struct BuddyStatus {
     pub spool_bytes: u64,
     /// Frames that its full spool dropped, as of its last heartbeat.
     pub dropped_frames: u64,
+    /// Frames that it found broken in its spool, as of its last heartbeat.
+    pub damaged_frames: u64,
+    /// Why its rows are kept in memory and not in its spool on disk; empty where all is well.
+    pub spool_error: String,
     /// How it observes events; nothing for a buddy that does not.
     #[schema(value_type = Vec<Object>)]
     pub observers: Vec<ObserverState>,

@@ -1,185 +1,92 @@
-//! Segments on disk, written at an orderly shutdown.
+//! The log on disk: one file a segment, appended to as frames are written.
 //!
-//! A file is `heapster-spool 1\n`, then the segment's Open and its frames, each after its length
-//! (32 bits, little-endian), then a length of `0xffff_ffff` and the FNV-1a hash of all before it
-//! (64 bits, little-endian). A file that ends early, or was changed, is recognised by that, and put
-//! aside as `NAME.broken`. Names sort by age. Nothing is written while the buddy runs, so a crash
-//! loses what was in memory.
+//! A file is `heapster-spool 2\n` and then [records](record), each with its length and checksum: the
+//! segment's Open, what it begins with where it goes on from another one (definitions and a
+//! checkpoint), and its frames. So each file is a recorded stream that can be replayed by itself, up
+//! to the first record that is broken. Names sort by age. What the master has acknowledged is noted
+//! beside them now and then (see [`marks`]), and a file that is settled is removed.
+//!
+//! Crash cases: a file that ends within a record, or has zeros at its end, was being written;
+//! everything before is good. A file without an Open was just begun. A mark that is old, missing or
+//! torn means that frames are sent again that were acknowledged already.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
-
-use bytes::{Buf, Bytes};
-
-const MAGIC: &[u8] = b"heapster-spool 1\n";
-const EXTENSION: &str = "segment";
-const FOOTER: u32 = u32::MAX;
-
-/// A segment as it was written: its Open and its frames.
-#[derive(Debug)]
-pub struct StoredSegment {
-    /// Where it lies.
-    pub file: PathBuf,
-    /// The Open, then the frames.
-    pub records: Vec<Bytes>,
-}
-
-/// Makes sure that segments can be written to this directory later.
-///
-/// # Errors
-/// A sentence for the user when they cannot.
-pub fn check(directory: &Path) -> Result<(), String> {
-    let probe = directory.join(".writable");
-    let tried = fs::create_dir_all(directory)
-        .and_then(|()| fs::write(&probe, b""))
-        .and_then(|()| fs::remove_file(&probe));
-    tried.map_err(|error| {
-        format!(
-            "--spool {}: cannot write there: {error}; name a directory that this user may write to",
-            directory.display()
-        )
-    })
-}
-
-/// Writes a segment: whole under its name, or not at all.
-///
-/// # Errors
-/// When the disk refuses.
-pub fn write<'a>(
-    directory: &Path,
-    name: &str,
-    records: impl Iterator<Item = &'a [u8]>,
-) -> io::Result<PathBuf> {
-    let mut content = MAGIC.to_vec();
-    for record in records {
-        let length = u32::try_from(record.len()).ok().filter(|length| *length != FOOTER);
-        let length = length.ok_or_else(|| io::Error::other("a frame of more than 4 GiB"))?;
-        content.extend_from_slice(&length.to_le_bytes());
-        content.extend_from_slice(record);
-    }
-    content.extend_from_slice(&FOOTER.to_le_bytes());
-    let hash = fnv1a(&content);
-    content.extend_from_slice(&hash.to_le_bytes());
-    let unfinished = directory.join(format!("{name}.tmp"));
-    let file = directory.join(format!("{name}.{EXTENSION}"));
-    fs::write(&unfinished, &content)?;
-    fs::File::open(&unfinished)?.sync_all()?;
-    fs::rename(&unfinished, &file)?;
-    Ok(file)
-}
-
-/// Reads the segments of a directory, oldest first. What is broken is put aside with a warning.
-///
-/// # Errors
-/// When the directory itself cannot be read.
-pub fn read_all(directory: &Path) -> io::Result<Vec<StoredSegment>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    let mut segments = Vec::new();
-    for file in files {
-        match fs::read(&file).map_err(|error| error.to_string()).and_then(|all| parse(all.into())) {
-            Ok(records) => segments.push(StoredSegment { file, records }),
-            Err(error) => set_aside(&file, &error),
-        }
-    }
-    Ok(segments)
-}
-
-/// Renames a file that cannot be used, so that it is kept for a look and not read again.
-pub fn set_aside(file: &Path, error: &str) {
-    let aside = file.with_extension(format!("{EXTENSION}.broken"));
-    let renamed = fs::rename(file, &aside);
-    tracing::warn!(
-        file = %file.display(),
-        error,
-        set_aside = renamed.is_ok(),
-        "a spool file is broken: its rows are lost"
-    );
-}
-
-fn parse(mut content: Bytes) -> Result<Vec<Bytes>, String> {
-    let torn = || "it ends early".to_owned();
-    let hashed = content.len().checked_sub(8).ok_or_else(torn)?;
-    let mut hash = content.split_off(hashed);
-    if hash.get_u64_le() != fnv1a(&content) {
-        return Err("its checksum is wrong: it ends early or was changed".to_owned());
-    }
-    if !content.starts_with(MAGIC) {
-        return Err("it is no spool file of this version".to_owned());
-    }
-    content.advance(MAGIC.len());
-    let mut records = Vec::new();
-    loop {
-        let length = content.try_get_u32_le().map_err(|_| torn())?;
-        if length == FOOTER {
-            return Ok(records);
-        }
-        let length = usize::try_from(length).map_err(|_| torn())?;
-        if content.len() < length {
-            return Err(torn());
-        }
-        records.push(content.split_to(length));
-    }
-}
-
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
+mod directory;
+mod file;
+pub(crate) mod marks;
+mod record;
+mod scan;
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
 
-    fn written(directory: &Path, name: &str) -> PathBuf {
-        write(directory, name, [&b"open"[..], b"frame", b""].into_iter()).unwrap()
+use std::{path::PathBuf, time::Duration};
+
+use heapster_shared::units::parse_duration;
+
+pub use directory::{Directory, Unavailable};
+pub use file::SegmentFile;
+pub(crate) use record::size_on_disk;
+pub use record::{End, Kind, Part, Record, read_part};
+pub use scan::{Damage, Scanned, scan};
+
+/// What the disk holds where nothing else is said.
+pub const MOST_DISK_BYTES: usize = 1 << 30;
+
+/// Where the log is kept, and how.
+#[derive(Clone, Debug)]
+pub struct DiskConfig {
+    /// Made where it is missing; no two programs use it at once.
+    pub directory: PathBuf,
+    /// Of all files together.
+    pub most_bytes: usize,
+    /// When what was written is made to outlast a power cut.
+    pub fsync: Fsync,
+}
+
+/// When what was written is made to outlast a loss of power. A crash of the program alone loses
+/// nothing that was written, whatever is chosen here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fsync {
+    /// After each write, of which there are some with each host or group of hosts.
+    Always,
+    /// This long after a write at the latest: a power cut loses what is newer.
+    Interval(Duration),
+    /// When the system sees fit: a power cut loses the last half minute or so.
+    Never,
+}
+
+impl Default for Fsync {
+    fn default() -> Self {
+        Self::Interval(Duration::from_secs(1))
     }
+}
 
-    #[test]
-    fn what_is_written_is_read_oldest_first() {
-        let directory = tempfile::tempdir().unwrap();
-        written(directory.path(), "0002-b");
-        written(directory.path(), "0001-a");
-        let segments = read_all(directory.path()).unwrap();
-        assert!(segments[0].file.ends_with("0001-a.segment"));
-        assert_eq!(segments.len(), 2);
-        assert_eq!(segments[1].records, [&b"open"[..], b"frame", b""]);
-    }
+impl std::str::FromStr for Fsync {
+    type Err = String;
 
-    /// A file cut at any byte, or with any byte changed, is set aside, never half read; the others
-    /// are read all the same.
-    #[test]
-    fn torn_and_changed_files_are_set_aside() {
-        let directory = tempfile::tempdir().unwrap();
-        written(directory.path(), "good");
-        let file = written(directory.path(), "bad");
-        let whole = fs::read(&file).unwrap();
-        for at in 0..whole.len() {
-            let mut changed = whole.clone();
-            changed[at] ^= 1;
-            for broken in [&whole[..at], &changed] {
-                fs::write(&file, broken).unwrap();
-                assert_eq!(read_all(directory.path()).unwrap().len(), 1, "at {at}");
-                assert!(!file.exists() && file.with_extension("segment.broken").exists());
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            None if text == "always" => Ok(Self::Always),
+            None if text == "never" => Ok(Self::Never),
+            None if text == "interval" => Ok(Self::default()),
+            Some(("interval", duration)) => {
+                let interval = parse_duration(duration)?;
+                let longest = Duration::from_secs(60);
+                match interval.is_zero() || interval > longest {
+                    true => Err("the interval must be longer than 0 and at most 60s".to_owned()),
+                    false => Ok(Self::Interval(interval)),
+                }
             }
+            _ => Err("write always, interval, interval=DURATION or never".to_owned()),
         }
     }
+}
 
-    #[test]
-    fn a_directory_that_cannot_be_written_is_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("a-file");
-        fs::write(&file, b"").unwrap();
-        assert!(check(&file.join("spool")).unwrap_err().contains("cannot write there"));
-        check(&directory.path().join("new/spool")).unwrap();
+impl std::fmt::Display for Fsync {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Always => f.write_str("always"),
+            Self::Interval(interval) => write!(f, "interval={}ms", interval.as_millis()),
+            Self::Never => f.write_str("never"),
+        }
     }
 }

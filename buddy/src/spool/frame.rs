@@ -19,7 +19,7 @@ impl LogFrame {
     /// Memory that it takes.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.bytes.len() + size_of::<Self>() + size_of::<Fate>()
+        self.bytes.len() + size_of::<Self>()
     }
 
     /// The same for a frame with events; nothing for any other.

@@ -2,17 +2,22 @@
 
 mod prelude;
 
-use std::{io, ops::RangeInclusive, path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, io, ops::RangeInclusive, path::Path, sync::Arc};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::frame::{Fate, LogFrame};
-use prelude::{Packed, Prelude};
+use super::{
+    Numbers,
+    disk::{Scanned, size_on_disk},
+    frame::{Fate, LogFrame},
+};
+use prelude::Packed;
+pub use prelude::{Prelude, PreludePart};
 
-/// Number of a segment within the log of this process, restored ones included: grows.
+/// Number of a segment within the log of this process: grows. Those of earlier starts, which were
+/// found on disk, have negative ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct SegmentId(pub u64);
+pub struct SegmentId(pub i64);
 
 /// Frames from one Open up to the next; the Open itself is made anew for each time it is sent.
 #[derive(Debug)]
@@ -20,75 +25,121 @@ pub struct Segment {
     id: SegmentId,
     instance: Arc<str>,
     number: u64,
-    /// What is kept of frames that were let go of.
-    prelude: Prelude,
-    /// So many frames were let go of.
+    /// What a replay has before the frames.
+    prelude: Arc<Prelude>,
+    /// So many frames were let go of, for the prelude.
     let_go: usize,
-    frames: Vec<LogFrame>,
-    fates: Vec<Fate>,
+    /// What those would take in a file.
+    let_go_bytes: u64,
+    /// The frames that are in memory: the newest ones. Others are let go of, or in the file.
+    frames: VecDeque<LogFrame>,
+    /// Frames before those.
+    before: usize,
+    numbers: Numbers,
     /// To go in place of frames as soon as all of them are settled.
     checkpoint: Option<Checkpoint>,
+    /// Of the frames in memory.
     frame_bytes: usize,
     /// Of all definitions so far, as they were sent.
     definition_bytes: usize,
-    /// Of the frames that are kept and no definitions.
+    /// Of the frames that are kept and no definitions, in memory or not.
     data_bytes: usize,
-    unsettled: usize,
-    /// Of the frames with events that are not settled.
-    event_bytes: usize,
-    /// So many frames from the first on are settled: answers mostly come in order.
-    settled_prefix: usize,
     closed: bool,
     retry_at: Option<Instant>,
     /// Whether it has been sent, in part at least, as backfill.
     pub(crate) replayed: bool,
-    pub(super) file: Option<PathBuf>,
+    /// Of one that belongs on disk.
+    disk: Option<OnDisk>,
 }
 
 /// Frames that stand for all rows before a place in the segment.
 #[derive(Debug)]
 struct Checkpoint {
-    /// So many frames lie before it.
+    /// So many frames lie before it, of which this is the last with a number.
     at: usize,
+    last: u64,
     frames: Packed,
 }
 
+#[derive(Debug, Default)]
+struct OnDisk {
+    /// The segment whose definitions it goes on with, where there is one.
+    continues: Option<SegmentId>,
+    file: Option<StoredFile>,
+}
+
+/// What of a segment is in its file.
+#[derive(Clone, Debug)]
+pub struct StoredFile {
+    /// Where it lies.
+    pub path: Arc<Path>,
+    /// Where the record after its Open begins.
+    pub first: u64,
+    /// Where its first frame begins; between the two is what goes before that.
+    pub head: u64,
+    /// So many frames have been written, those that were let go of before included.
+    pub frames: usize,
+    /// Its length.
+    pub bytes: u64,
+}
+
 impl Segment {
-    pub(super) fn new(id: SegmentId, instance: Arc<str>, number: u64) -> Self {
+    pub(super) fn new(id: SegmentId, instance: Arc<str>, number: u64, is_on_disk: bool) -> Self {
         Self {
             id,
             instance,
             number,
-            prelude: Prelude::default(),
+            prelude: Arc::default(),
             let_go: 0,
-            frames: Vec::new(),
-            fates: Vec::new(),
+            let_go_bytes: 0,
+            frames: VecDeque::new(),
+            before: 0,
+            numbers: Numbers::default(),
             checkpoint: None,
             frame_bytes: 0,
             definition_bytes: 0,
             data_bytes: 0,
-            unsettled: 0,
-            event_bytes: 0,
-            settled_prefix: 0,
             closed: false,
             retry_at: None,
             replayed: false,
-            file: None,
+            disk: is_on_disk.then(OnDisk::default),
         }
+    }
+
+    /// One that goes on where another ended: with its definitions, which are in its file, and a
+    /// checkpoint.
+    pub(super) fn continuing(mut self, before: SegmentId, checkpoint: Vec<LogFrame>) -> Self {
+        self.prelude = Arc::new(Prelude::of_checkpoint(checkpoint));
+        self.disk = Some(OnDisk { continues: Some(before), file: None });
+        self
+    }
+
+    /// One that an earlier start left on disk.
+    pub(super) fn found(mut self, found: Scanned) -> Self {
+        self.prelude = Arc::new(Prelude::stored(found.through));
+        self.before = found.records;
+        self.numbers = found.numbers;
+        let file = StoredFile {
+            path: found.path.into(),
+            first: found.head_bytes,
+            head: found.head_bytes,
+            frames: found.records,
+            bytes: found.bytes,
+        };
+        self.disk = Some(OnDisk { continues: None, file: Some(file) });
+        self.closed = true;
+        self
     }
 
     pub(super) fn push(&mut self, frame: LogFrame) {
         self.frame_bytes += frame.size();
         if frame.sequence == 0 {
             self.definition_bytes += frame.size();
-            self.fates.push(Fate::Settled);
         } else {
             self.data_bytes += frame.size();
-            self.unsettled += 1;
-            self.event_bytes += frame.event_bytes();
-            self.fates.push(Fate::Waiting);
+            self.numbers.push(frame.sequence, frame.tick_unix_ms, frame.event_bytes());
         }
-        self.frames.push(frame);
+        self.frames.push_back(frame);
     }
 
     pub(super) fn close(&mut self) {
@@ -99,63 +150,44 @@ impl Segment {
     /// Takes frames that stand for all rows so far. As soon as all before them are settled, those
     /// are let go of.
     pub(super) fn set_checkpoint(&mut self, frames: Vec<LogFrame>) {
-        self.checkpoint = Some(Checkpoint { at: self.end(), frames: Packed::new(frames) });
+        let Some(last) = self.numbers.last() else { return };
+        self.checkpoint = Some(Checkpoint { at: self.end(), last, frames: Packed::new(frames) });
         self.use_checkpoint();
     }
 
     /// Whether a checkpoint would make room: rows are more than the one before takes, or all that
-    /// could be let go of is more than this; and none is waiting.
-    pub(super) const fn wants_checkpoint(&self, most_bytes: usize) -> bool {
+    /// could be let go of is more than this; and none is waiting. One on disk lets go of nothing.
+    pub(super) fn wants_checkpoint(&self, most_bytes: usize) -> bool {
         let is_worth_it = self.data_bytes > self.prelude.checkpoint_bytes();
-        self.checkpoint.is_none() && (is_worth_it || self.frame_bytes > most_bytes)
+        let is_possible = self.disk.is_none() && self.checkpoint.is_none();
+        is_possible && (is_worth_it || self.frame_bytes > most_bytes)
     }
 
     fn use_checkpoint(&mut self) {
-        let is_due = |checkpoint: &mut Checkpoint| {
-            checkpoint.at <= self.let_go + self.settled_prefix && checkpoint.at > self.let_go
-        };
-        let Some(Checkpoint { at, frames }) = self.checkpoint.take_if(is_due) else { return };
-        let count = at - self.let_go;
-        let gone: Vec<LogFrame> = self.frames.drain(..count).collect();
-        self.fates.drain(..count);
-        self.settled_prefix -= count;
+        let through = self.numbers.settled_through().unwrap_or(0);
+        let is_due =
+            |checkpoint: &mut Checkpoint| checkpoint.last <= through && checkpoint.at > self.let_go;
+        let Some(Checkpoint { at, frames, .. }) = self.checkpoint.take_if(is_due) else { return };
+        let gone: Vec<LogFrame> = self.frames.drain(..at - self.let_go).collect();
         self.let_go = at;
+        self.before = at;
         for frame in &gone {
+            self.let_go_bytes += size_on_disk(frame.bytes.len());
             self.frame_bytes -= frame.size();
             self.data_bytes -= if frame.sequence == 0 { 0 } else { frame.size() };
         }
-        self.prelude.take(gone, frames);
+        Arc::make_mut(&mut self.prelude).take(gone, frames);
     }
 
     /// Notes what became of its frames of these numbers; a settled frame stays settled.
-    pub(super) fn settle(&mut self, sequences: RangeInclusive<u64>, fate: Fate) {
-        let from = self.settled_prefix;
-        for (frame, known) in self.frames[from..].iter().zip(&mut self.fates[from..]) {
-            if frame.sequence > *sequences.end() {
-                break;
-            }
-            if *known == Fate::Settled || !sequences.contains(&frame.sequence) {
-                continue;
-            }
-            if fate == Fate::Settled {
-                self.unsettled -= 1;
-                self.event_bytes -= frame.event_bytes();
-            }
-            *known = fate;
-        }
-        let settled = self.fates[from..].iter().take_while(|fate| **fate == Fate::Settled);
-        self.settled_prefix += settled.count();
+    pub(super) fn settle(&mut self, sequences: &RangeInclusive<u64>, fate: Fate) {
+        self.numbers.settle(sequences, fate);
         self.use_checkpoint();
     }
 
     /// Whether one of its frames has a number in this range.
     pub(crate) fn has_any(&self, sequences: &RangeInclusive<u64>) -> bool {
-        let mut numbered = self.frames.iter().filter(|frame| frame.sequence > 0);
-        let first = numbered.next().map(|frame| frame.sequence);
-        let last = self.frames.iter().rev().find(|frame| frame.sequence > 0);
-        first.zip(last).is_some_and(|(first, last)| {
-            first <= *sequences.end() && last.sequence >= *sequences.start()
-        })
+        self.numbers.has_any(sequences)
     }
 
     /// Its number in the log.
@@ -176,10 +208,10 @@ impl Segment {
         self.number
     }
 
-    /// The frame with so many before it, if it is kept.
+    /// The frame with so many before it, if it is in memory.
     #[must_use]
     pub fn frame(&self, index: usize) -> Option<&LogFrame> {
-        self.frames.get(index.checked_sub(self.let_go)?)
+        self.frames.get(index.checked_sub(self.before)?)
     }
 
     /// Its first so many frames were let go of, and the prelude goes in their place.
@@ -188,17 +220,24 @@ impl Segment {
         self.let_go
     }
 
+    /// Bytes that those would take in a file.
+    #[must_use]
+    pub const fn let_go_bytes(&self) -> u64 {
+        self.let_go_bytes
+    }
+
     /// Number of its frames, with those that were let go of.
     #[must_use]
     pub fn end(&self) -> usize {
-        self.let_go + self.frames.len()
+        self.before + self.frames.len()
     }
 
-    /// One part of the prelude after the other, as frames; `None` past the last.
+    /// One part of the prelude after the other; `None` past the last. Where there is a file, it is
+    /// in the file.
     ///
     /// # Errors
     /// When it cannot be unpacked.
-    pub fn prelude(&self, part: usize) -> io::Result<Option<Vec<Bytes>>> {
+    pub fn prelude(&self, part: usize) -> io::Result<Option<PreludePart>> {
         self.prelude.part(part)
     }
 
@@ -208,14 +247,14 @@ impl Segment {
         self.closed
     }
 
-    /// Bytes of what is kept of it.
+    /// Memory that it takes.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub fn memory_bytes(&self) -> usize {
         let waiting = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.frames.bytes());
-        self.frame_bytes + self.prelude.bytes() + waiting
+        self.frame_bytes + self.prelude.bytes() + waiting + self.numbers.size()
     }
 
-    /// Bytes of its frames, without the prelude.
+    /// Bytes of its frames in memory, without the prelude.
     #[must_use]
     pub const fn frame_bytes(&self) -> usize {
         self.frame_bytes
@@ -235,28 +274,32 @@ impl Segment {
 
     /// Frames that are not settled.
     #[must_use]
-    pub const fn unsettled(&self) -> usize {
-        self.unsettled
+    pub fn unsettled(&self) -> usize {
+        self.numbers.unsettled()
     }
 
     /// Bytes of its frames with events that are not settled.
     #[must_use]
     pub const fn event_bytes(&self) -> usize {
-        self.event_bytes
+        self.numbers.event_bytes()
     }
 
     /// Whether a frame was not answered yet.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.fates[self.settled_prefix..].contains(&Fate::Waiting)
+        self.numbers.is_waiting()
     }
 
-    /// All numbered frames up to this one are settled.
+    /// All numbered frames up to this one are settled, or stand in another segment.
     #[must_use]
     pub fn delivered_through(&self) -> u64 {
-        let settled = self.frames[..self.settled_prefix].iter().rev();
-        let newest = settled.map(|frame| frame.sequence).find(|sequence| *sequence > 0);
-        newest.unwrap_or(self.prelude.through())
+        self.numbers.settled_through().unwrap_or(0).max(self.prelude.through())
+    }
+
+    /// The last frame that its prelude stands for.
+    #[must_use]
+    pub fn prelude_through(&self) -> u64 {
+        self.prelude.through()
     }
 
     /// When it may be sent again, where the master has put it off.
@@ -274,11 +317,7 @@ impl Segment {
     pub fn replay(&mut self) {
         self.replayed = true;
         self.retry_at = None;
-        for fate in &mut self.fates[self.settled_prefix..] {
-            if *fate == Fate::Retry {
-                *fate = Fate::Waiting;
-            }
-        }
+        self.numbers.wait_again();
     }
 
     /// The tick of the oldest frame that is not settled.
@@ -290,24 +329,92 @@ impl Segment {
     /// The first and last tick of what is not settled.
     #[must_use]
     pub fn unsettled_ticks(&self) -> Option<(i64, i64)> {
-        let unsettled = self.frames.iter().zip(&self.fates).skip(self.settled_prefix);
-        let mut ticks = unsettled
-            .filter(|(_, fate)| **fate != Fate::Settled)
-            .map(|(frame, _)| frame.tick_unix_ms);
-        let first = ticks.next()?;
-        Some(ticks.fold((first, first), |(from, to), tick| (from.min(tick), to.max(tick))))
+        self.numbers.unsettled_ticks()
     }
+}
 
-    /// Whether an earlier start left it on disk.
+/// What is on disk of it.
+impl Segment {
+    /// Whether it belongs on disk, or did so when it was begun.
     #[must_use]
     pub const fn is_on_disk(&self) -> bool {
-        self.file.is_some()
+        self.disk.is_some()
     }
 
-    pub(super) fn remove_file(&self) {
-        let Some(file) = &self.file else { return };
-        if let Err(error) = std::fs::remove_file(file) {
-            tracing::warn!(file = %file.display(), %error, "cannot remove a spool file that was sent");
+    /// What of it is in a file.
+    #[must_use]
+    pub fn file(&self) -> Option<&StoredFile> {
+        self.disk.as_ref()?.file.as_ref()
+    }
+
+    /// The segment whose definitions it goes on with.
+    #[must_use]
+    pub fn continues(&self) -> Option<SegmentId> {
+        self.disk.as_ref()?.continues
+    }
+
+    /// The same for as long as those are in no file of its own.
+    pub(super) fn needs(&self) -> Option<SegmentId> {
+        self.continues().filter(|_| self.file().is_none())
+    }
+
+    /// Whether it can be sent from its start.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.needs().is_none()
+    }
+
+    /// Bytes of its file, of which each takes a block at least.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        self.file().map_or(0, |file| file.bytes.max(4_096))
+    }
+
+    /// Frames that are not in the file, of one that belongs on disk.
+    pub(super) fn unstored(&self) -> impl Iterator<Item = &LogFrame> {
+        let stored = self.file().map_or(self.let_go, |file| file.frames);
+        let count = if self.is_on_disk() { self.end() - stored } else { 0 };
+        self.frames.range(self.frames.len() - count.min(self.frames.len())..)
+    }
+
+    /// Frames that are not settled, and in no file.
+    pub(super) fn unsettled_in_memory(&self) -> usize {
+        if !self.is_on_disk() {
+            return self.unsettled();
         }
+        self.unstored().filter(|frame| self.numbers.is_unsettled(frame.sequence)).count()
+    }
+
+    /// Moves one that was kept in memory to disk.
+    pub(super) fn send_to_disk(&mut self) {
+        self.disk.get_or_insert_default();
+    }
+
+    /// Notes what is in its file now.
+    pub(super) fn set_file(&mut self, file: StoredFile) {
+        let Some(disk) = &mut self.disk else { return };
+        if disk.file.is_none() {
+            // It is in the file.
+            self.prelude = Arc::new(Prelude::stored(self.prelude.through()));
+        }
+        disk.file = Some(file);
+    }
+
+    /// Forgets frames that are in the file, up to this one.
+    pub(super) fn evict(&mut self, until: usize) {
+        let stored = self.file().map_or(0, |file| file.frames);
+        while self.before < until.min(stored)
+            && let Some(frame) = self.frames.pop_front()
+        {
+            self.frame_bytes -= frame.size();
+            self.before += 1;
+        }
+        if self.frames.is_empty() {
+            self.frames.shrink_to(64);
+        }
+    }
+
+    pub(super) fn prelude_to_store(&self) -> Arc<Prelude> {
+        Arc::clone(&self.prelude)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Fate, LogFrame, SegmentId, Spool};
+use super::{Fate, LogFrame, SegmentId, Spool, StoredFile, stored::AppendTo};
 
 fn frame(sequence: u64, bytes: usize) -> LogFrame {
     let tick_unix_ms = i64::try_from(sequence).unwrap() * 15_000;
@@ -102,27 +102,6 @@ fn frames_to_be_retried_wait_for_their_answer_again() {
     assert_eq!(segment.unsettled(), 1);
 }
 
-/// Answers about a segment of an earlier start say nothing of this start's frames, though their
-/// numbers are the same; its file goes when it is settled.
-#[test]
-fn instances_are_told_apart() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("old.segment");
-    std::fs::write(&file, b"").unwrap();
-    let mut spool = Spool::new(Arc::from("i2"), 1 << 20);
-    spool.restore(Arc::from("i1"), 7, 1, vec![frame(1, 10), frame(2, 10)], file.clone());
-    let own = spool.begin();
-    spool.append(frame(1, 10));
-    spool.append(frame(2, 10));
-    spool.settle(None, 1..=2, Fate::Settled);
-    let old = spool.segment(SegmentId(1)).unwrap();
-    assert_eq!((old.unsettled(), old.number(), old.delivered_through()), (1, 7, 1));
-    assert!(file.exists());
-    spool.settle(Some(SegmentId(1)), 2..=2, Fate::Settled);
-    assert!(spool.segment(SegmentId(1)).is_none() && spool.segment(own).is_some());
-    assert!(!file.exists());
-}
-
 /// Definitions stay a small part: rotation waits until data are twice as much.
 #[test]
 fn rotation_waits_until_data_outgrow_definitions() {
@@ -155,7 +134,7 @@ fn what_is_settled_makes_room_however_much_is_defined() {
 fn replayed(spool: &Spool, id: SegmentId) -> Vec<usize> {
     let segment = spool.segment(id).unwrap();
     let parts = (0..).map_while(|part| segment.prelude(part).unwrap());
-    let prelude: Vec<Bytes> = parts.flatten().collect();
+    let prelude: Vec<Bytes> = parts.flat_map(|part| part.frames).collect();
     let kept = (segment.let_go()..segment.end()).map(|index| segment.frame(index).unwrap());
     let frames = prelude.iter().chain(kept.map(|frame| &frame.bytes));
     frames.map(Bytes::len).collect()
@@ -218,7 +197,7 @@ fn definitions_are_packed() {
         spool.set_checkpoint(vec![frame(sequence, 10)]);
     }
     let open = spool.open().unwrap();
-    assert!(open.bytes() < 200_000, "{}", open.bytes());
+    assert!(open.memory_bytes() < 200_000, "{}", open.memory_bytes());
     assert_eq!(open.definition_bytes(), 30 * frame(0, 20_000).size());
     let mut expected = vec![20_000; 30];
     expected.push(10);
@@ -241,4 +220,122 @@ fn definitions_that_outgrow_the_log_are_packed_in_time() {
         spool.settle(None, 1..=sequence.saturating_sub(5), Fate::Settled);
     }
     assert_eq!((spool.open().unwrap().id(), spool.state().dropped_frames), (SegmentId(1), 0));
+}
+
+/// Does what is asked to be written, as if it were; returns the names of the files that were begun, each
+/// with the one whose definitions it has.
+fn keep(spool: &mut Spool) -> Vec<(i64, Option<String>)> {
+    let mut begun = Vec::new();
+    while let Some(append) = spool.next_append() {
+        let size: usize = append.frames.iter().map(|frame| frame.bytes.len()).sum();
+        let mut file = match append.to {
+            AppendTo::File(file) => file,
+            AppendTo::New(new) => {
+                let head = new.definitions_of.as_ref().map_or(0, |file| file.bytes / 2);
+                let before = new.definitions_of.map(|file| file.path.display().to_string());
+                begun.push((append.segment.0, before));
+                let path = std::path::Path::new(&append.segment.0.to_string()).into();
+                StoredFile {
+                    path,
+                    first: 40,
+                    head: 40 + head,
+                    frames: new.let_go,
+                    bytes: 40 + head,
+                }
+            }
+        };
+        file.frames += append.frames.len();
+        file.bytes += size as u64;
+        assert!(spool.note_stored(append.segment, file));
+        spool.evict(None);
+    }
+    begun
+}
+
+/// On disk the definitions of a large cluster do not end its segment, in its first round or after: the
+/// next file goes on with them, once rows are as much, and the one before stays until it has them.
+#[test]
+fn a_large_cluster_is_defined_once_on_disk() {
+    let mut spool = Spool::new(Arc::from("i1"), 1 << 20);
+    spool.use_disk(256 << 20);
+    spool.set_disk_up(true);
+    spool.begin();
+    let mut sequence = 0;
+    for _ in 1..=400 {
+        assert!(!spool.is_rotation_due() && !spool.is_roll_due(), "{:?}", spool.state());
+        sequence += 1;
+        spool.append(frame(0, 50_000));
+        spool.append(frame(sequence, 10_000));
+        keep(&mut spool);
+    }
+    let id = spool.open().unwrap().id();
+    assert_eq!((id, spool.state().dropped_frames), (SegmentId(1), 0));
+    assert!(spool.open().unwrap().memory_bytes() < 50_000, "it is on disk");
+    while !spool.is_roll_due() {
+        assert!(!spool.is_rotation_due());
+        sequence += 1;
+        spool.append(frame(sequence, 100_000));
+        keep(&mut spool);
+    }
+    let data: usize = spool.open().unwrap().data_bytes();
+    assert!((20_000_000..22_000_000).contains(&data), "{data}");
+    spool.roll(vec![frame(sequence, 70_000)]);
+    spool.settle(None, 1..=sequence, Fate::Settled);
+    assert!(spool.segment(id).is_some() && spool.take_trash().is_empty(), "it is needed");
+    assert_eq!(keep(&mut spool), [(2, Some("1".to_owned()))]);
+    assert!(spool.segment(id).is_none());
+    assert_eq!(spool.take_trash(), [std::path::Path::new("1").into()]);
+    let open = spool.open().unwrap();
+    assert_eq!((open.prelude_through(), open.continues()), (sequence, Some(id)));
+    assert!(!spool.is_roll_due() && !spool.is_rotation_due());
+}
+
+/// While the disk refuses, what is written goes to a segment in memory, which is bounded and lets go
+/// of what is settled; when the disk is back it goes there, and the next one is there from the start.
+#[test]
+fn what_the_disk_refuses_is_in_memory_meanwhile() {
+    let mut spool = Spool::new(Arc::from("i1"), 1 << 20);
+    spool.use_disk(256 << 20);
+    spool.set_disk_up(true);
+    spool.begin();
+    spool.append(frame(1, 100));
+    keep(&mut spool);
+    spool.set_disk_up(false);
+    assert!(spool.is_rotation_due());
+    let second = spool.begin();
+    for sequence in 2..=50 {
+        spool.append(frame(sequence, 10_000));
+        if spool.wants_checkpoint() {
+            spool.set_checkpoint(vec![frame(sequence, 10)]);
+        }
+        spool.settle(Some(second), 0..=sequence - 1, Fate::Settled);
+    }
+    assert!(spool.state().bytes < 40_000, "{:?}", spool.state());
+    assert_eq!(spool.unsettled_by_place(), (1, 1));
+    spool.set_disk_up(true);
+    assert!(spool.open().is_none(), "it ends");
+    assert_eq!(keep(&mut spool), [(2, None)]);
+    assert_eq!(spool.unsettled_by_place(), (2, 0));
+    spool.begin();
+    assert!(spool.open().unwrap().is_on_disk());
+}
+
+/// A disk that hangs: what it should have taken is bounded as memory is, and the log goes on there.
+#[test]
+fn a_disk_that_hangs_does_not_fill_memory() {
+    let mut spool = Spool::new(Arc::from("i1"), 1 << 20);
+    spool.use_disk(256 << 20);
+    spool.set_disk_up(true);
+    spool.begin();
+    for sequence in 1..=400 {
+        if spool.open().is_none() || spool.is_rotation_due() {
+            spool.begin();
+        }
+        spool.append(frame(sequence, 10_000));
+        assert!(spool.state().bytes <= 1 << 20);
+    }
+    assert!(spool.is_disk_behind());
+    let state = spool.state();
+    assert_eq!(state.dropped_frames + state.frames as u64, 400);
+    assert!(state.frames > 40, "{state:?}");
 }

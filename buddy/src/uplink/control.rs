@@ -204,6 +204,8 @@ impl Control {
             spool_frames: spool.frames as u64,
             dropped_frames: spool.dropped_frames,
             oldest_unix_ms: u64::try_from(spool.oldest_unix_ms).unwrap_or(0),
+            damaged_frames: journal.disk_damage().frames,
+            spool_error: journal.disk_error().unwrap_or_default(),
         };
         self.send(from_buddy::Kind::Heartbeat(heartbeat)).await
     }

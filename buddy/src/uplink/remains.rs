@@ -1,8 +1,11 @@
 //! What is left when the uplink has ended.
 
-use std::{path::Path, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
 use super::Journal;
+
+/// What a disk may take for what is left.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What was not delivered when the uplink ended.
 pub struct Remains(Arc<Journal>);
@@ -12,27 +15,22 @@ impl Remains {
         Self(journal)
     }
 
-    /// Writes it to this directory, or without one says how much is lost.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn save(&self, directory: Option<&Path>) -> std::io::Result<()> {
-        let frames = self.0.spool_state().frames;
+    /// Brings it to disk, where the spool is there, and says how much waits there or is lost. Takes a
+    /// few seconds where the disk hangs.
+    pub fn keep(self) {
         let rejected = self.0.rejected_frames();
         if rejected > 0 {
             tracing::warn!(frames = rejected, "the master refused frames while the buddy ran");
         }
-        match directory {
-            _ if frames == 0 => {}
-            Some(directory) => {
-                let frames = self.0.save(directory)?;
-                tracing::info!(frames, directory = %directory.display(), "what is not delivered waits in the spool");
-            }
-            None => tracing::warn!(
-                frames,
-                "rows that were not delivered are lost; --spool DIR keeps them"
-            ),
+        let (kept, lost) = self.0.close(WRITE_WITHIN);
+        if kept > 0 {
+            tracing::info!(frames = kept, "what is not delivered waits in the spool");
         }
-        Ok(())
+        if lost > 0 {
+            tracing::warn!(
+                frames = lost,
+                "rows that were not delivered are lost; --spool DIR keeps them"
+            );
+        }
     }
 }

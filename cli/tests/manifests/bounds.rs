@@ -117,7 +117,12 @@ fn bounds_are_the_defaults() {
     }
     let both: Both = clap::Parser::parse_from(["both"]);
     assert_eq!(both.master.model_max_bytes, ByteSize::mib(512));
-    assert_eq!(both.polling.spool_bytes, ByteSize::mib(64));
+    assert_eq!(both.polling.spool.config().memory_bytes, 64 << 20);
+    let on_disk = heapster_buddy::args::SpoolArgs {
+        directory: Some("spool".into()),
+        ..both.polling.spool.clone()
+    };
+    assert_eq!(on_disk.config().memory_bytes, 64 << 20);
     let queue = heapster_master::sinks::CommonOptions::default().queue_bytes;
     assert_eq!(queue, ByteSize::mib(64));
 }

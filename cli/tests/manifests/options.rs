@@ -87,7 +87,7 @@ fn check_polling(container: &Container<'_>, polling: &PollingArgs) {
         assert!(built.is_ok(), "{}: {:?}", container.title, built.err());
     }
     let mounts = container.value["volumeMounts"].as_array().unwrap();
-    let spool = polling.spool.as_ref().unwrap().to_str().unwrap();
+    let spool = polling.spool.directory.as_ref().unwrap().to_str().unwrap();
     assert!(mounts.iter().any(|mount| mount["mountPath"] == spool), "{}", container.title);
     assert!(polling.buddy_id.is_some(), "{}: a pod's name changes", container.title);
 }

@@ -16,6 +16,7 @@ mod master_away;
 mod mistakes;
 mod python;
 mod rolling;
+mod spool;
 mod standby;
 mod support;
 mod torture;

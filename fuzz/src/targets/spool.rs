@@ -1,38 +1,64 @@
 //! Files of the buddy's spool as they are found after whatever happened to the disk.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use heapster_buddy::spool::disk;
+use heapster_buddy::spool::{
+    LogFrame,
+    disk::{Scanned, SegmentFile, scan},
+};
 
 use super::Target;
 
 pub(super) const TARGETS: &[Target] =
     &[Target { name: "spool-file", run: file, recorded: &[], made: written }];
 
-/// A file is read as it was written, or set aside; and nothing is read that is not in it.
+/// What is good of a file and what is damaged are all of it; and what is good is so without the
+/// rest, too.
 fn file(input: &[u8]) {
     let Ok(folder) = tempfile::tempdir() else { return };
-    if fs::write(folder.path().join("0001.segment"), input).is_err() {
-        return;
+    let path = folder.path().join("0001.segment");
+    let Some(found) = scanned(&path, input) else { return };
+    let (good, length) = (found.bytes, input.len() as u64);
+    assert!(found.head_bytes <= good && good <= length, "{found:?} of {length}");
+    if let Some(damage) = &found.damage {
+        assert_eq!(good + damage.bytes, length, "{found:?}");
     }
-    let segments = match disk::read_all(folder.path()) {
-        Ok(segments) => segments,
-        Err(error) => panic!("a broken file is no reason to give up: {error}"),
+    let whole = usize::try_from(good).ok().and_then(|good| input.get(..good)).unwrap_or_default();
+    let Some(again) = scanned(&path, whole) else {
+        panic!("what was good of a file is none by itself: {found:?}");
     };
-    for segment in segments {
-        let bytes: usize = segment.records.iter().map(|record| record.len() + 4).sum();
-        assert!(bytes <= input.len(), "{bytes} bytes of {}", input.len());
-        let records = segment.records.iter().map(|record| &record[..]);
-        let Ok(again) = disk::write(folder.path(), "0002", records) else { continue };
-        assert_eq!(fs::read(again).unwrap_or_default(), input, "written again it is another file");
-    }
+    assert!(again.damage.is_none(), "{again:?}");
+    assert_eq!(told(&found), told(&again));
 }
 
+fn scanned(path: &Path, content: &[u8]) -> Option<Scanned> {
+    fs::write(path, content).ok()?;
+    scan(path).ok()
+}
+
+/// All that is said of the good part.
+fn told(scanned: &Scanned) -> String {
+    let Scanned { open, head_bytes, through, numbers, records, bytes, .. } = scanned;
+    format!("{open:?} {head_bytes} {through} {numbers:?} {records} {bytes}")
+}
+
+/// A file with an Open, definitions, a checkpoint, rows and events.
 fn written() -> Vec<Vec<u8>> {
-    let records: [&[u8]; 3] = [b"open", b"a frame", b""];
+    let frame = |sequence, is_events, bytes: &'static [u8]| LogFrame {
+        sequence,
+        tick_unix_ms: 1_800_000_000_000,
+        is_events,
+        bytes: bytes.into(),
+    };
     let write = || -> std::io::Result<Vec<u8>> {
         let folder = tempfile::tempdir()?;
-        fs::read(disk::write(folder.path(), "0001", records.into_iter())?)
+        let path = folder.path().join("0001.segment");
+        let mut file = SegmentFile::create(&path, b"open")?;
+        file.append_head(None, &[(&b"definitions"[..]).into()])?;
+        file.append_head(Some(7), &[(&b"newest rows"[..]).into()])?;
+        file.append(&[frame(0, false, b"more"), frame(8, false, b"rows"), frame(9, true, b"")])?;
+        file.finish()?;
+        fs::read(path)
     };
     write().into_iter().collect()
 }

@@ -59,12 +59,14 @@ impl Identity {
 }
 
 /// A heartbeat.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[allow(missing_docs)] // the fields are those of the protocol's message Heartbeat
 pub struct Pulse {
     pub unix_ms: i64,
     pub spool_bytes: u64,
     pub dropped_frames: u64,
+    pub damaged_frames: u64,
+    pub spool_error: String,
 }
 
 /// One connection of a buddy, and what was counted on it.
@@ -83,6 +85,8 @@ pub struct BuddyRecord {
     pub rejected_frames: AtomicU64,
     pub spool_bytes: AtomicU64,
     pub dropped_frames: AtomicU64,
+    pub damaged_frames: AtomicU64,
+    spool_error: Mutex<String>,
     observers: Mutex<Vec<ObserverState>>,
     last_error: Mutex<String>,
     /// Where another instance came from that was turned away, and when.
@@ -106,6 +110,8 @@ impl BuddyRecord {
             rejected_frames: AtomicU64::default(),
             spool_bytes: AtomicU64::default(),
             dropped_frames: AtomicU64::default(),
+            damaged_frames: AtomicU64::default(),
+            spool_error: Mutex::default(),
             observers: Mutex::default(),
             last_error: Mutex::default(),
             duplicate: Mutex::default(),
@@ -123,6 +129,8 @@ impl BuddyRecord {
         self.clock_offset_ms.store(pulse.unix_ms.saturating_sub(now_ms), Relaxed);
         self.spool_bytes.store(pulse.spool_bytes, Relaxed);
         self.dropped_frames.store(pulse.dropped_frames, Relaxed);
+        self.damaged_frames.store(pulse.damaged_frames, Relaxed);
+        *self.spool_error.lock().unwrap_or_else(PoisonError::into_inner) = pulse.spool_error;
     }
 
     /// Notes how observing events goes; what is not named stays as it was.
@@ -174,6 +182,8 @@ impl BuddyRecord {
             rejected_frames: self.rejected_frames.load(Relaxed),
             spool_bytes: self.spool_bytes.load(Relaxed),
             dropped_frames: self.dropped_frames.load(Relaxed),
+            damaged_frames: self.damaged_frames.load(Relaxed),
+            spool_error: self.spool_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             observers: self.observers.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             assignment: None,
             manager: self.identity.manager.clone(),

@@ -180,6 +180,8 @@ pub(super) fn pulse(heartbeat: &v1::Heartbeat) -> Pulse {
         unix_ms: time(heartbeat.unix_ms),
         spool_bytes: heartbeat.spool_bytes,
         dropped_frames: heartbeat.dropped_frames,
+        damaged_frames: heartbeat.damaged_frames,
+        spool_error: cut(heartbeat.spool_error.clone()),
     }
 }
 

@@ -179,6 +179,18 @@ const BUDDIES: &[Column<BuddyStatus>] = &[
         "Frames its full spool dropped.",
         |it| it.dropped_frames as f64,
     ),
+    (
+        "heapster_buddy_spool_damaged_frames_total",
+        Kind::Counter,
+        "Frames found broken in its spool.",
+        |it| it.damaged_frames as f64,
+    ),
+    (
+        "heapster_buddy_spool_in_memory",
+        Kind::Gauge,
+        "Whether its spool is in memory, because the disk refuses.",
+        |it| f64::from(u8::from(!it.spool_error.is_empty())),
+    ),
 ];
 
 fn write_buddies(out: &mut Exposition, buddies: &[BuddyStatus]) {

@@ -194,6 +194,9 @@ impl Findings {
                 after_colon(&buddy.last_error),
             );
             let _ = writeln!(text, "    {}", agreement::duties(buddy));
+            if !buddy.spool_error.is_empty() {
+                let _ = writeln!(text, "    its spool is in memory: {}", buddy.spool_error);
+            }
             buddy.observers.iter().for_each(|observer| self.write_observer(text, observer));
         }
     }

@@ -146,6 +146,8 @@ fn buddy(now_ms: i64) -> BuddyStatus {
         rejected_frames: 0,
         spool_bytes: 0,
         dropped_frames: 0,
+        damaged_frames: 2,
+        spool_error: "No space left on device".into(),
         observers: vec![ObserverState {
             name: "kubernetes".into(),
             ok: false,

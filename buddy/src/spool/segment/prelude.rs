@@ -13,18 +13,32 @@ const PACK_BYTES: usize = 128 << 10;
 const LEVEL: i32 = 1;
 
 /// What a replay has to begin with, where frames were let go of.
-#[derive(Debug, Default)]
-pub(super) struct Prelude {
+#[derive(Clone, Debug, Default)]
+pub struct Prelude {
     definitions: Packed,
     /// Definitions that are not packed yet.
     loose: Vec<Bytes>,
     loose_bytes: usize,
     checkpoint: Packed,
+    /// A checkpoint that is about to be written to disk.
+    fresh: Vec<Bytes>,
     /// The checkpoint is of this frame.
     through: u64,
 }
 
 impl Prelude {
+    /// A checkpoint alone: the definitions are in the file of the segment before.
+    pub(crate) fn of_checkpoint(frames: Vec<LogFrame>) -> Self {
+        let through = frames.last().map_or(0, |frame| frame.sequence);
+        let fresh = frames.into_iter().map(|frame| frame.bytes).collect();
+        Self { fresh, through, ..Self::default() }
+    }
+
+    /// What is left in memory of one that is on disk.
+    pub(super) fn stored(through: u64) -> Self {
+        Self { through, ..Self::default() }
+    }
+
     /// Takes over frames that are let go of, and the checkpoint that goes in place of their rows.
     pub(super) fn take(&mut self, frames: Vec<LogFrame>, checkpoint: Packed) {
         let numbered = frames.iter().rev().find(|frame| frame.sequence > 0);
@@ -41,14 +55,15 @@ impl Prelude {
     }
 
     /// The last frame that it stands for.
-    pub(super) const fn through(&self) -> u64 {
+    pub(crate) const fn through(&self) -> u64 {
         self.through
     }
 
     /// Memory that it takes.
-    pub(super) const fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let loose = self.loose_bytes + self.loose.len() * size_of::<Bytes>();
-        self.definitions.bytes + self.checkpoint.bytes + loose
+        let fresh: usize = self.fresh.iter().map(|frame| frame.len() + size_of::<Bytes>()).sum();
+        self.definitions.bytes + self.checkpoint.bytes + loose + fresh
     }
 
     /// Bytes that the checkpoint takes where it is not packed.
@@ -60,18 +75,30 @@ impl Prelude {
     ///
     /// # Errors
     /// When a pack is broken.
-    pub(super) fn part(&self, index: usize) -> io::Result<Option<Vec<Bytes>>> {
+    pub(crate) fn part(&self, index: usize) -> io::Result<Option<PreludePart>> {
+        let define = |frames| PreludePart { is_checkpoint: false, frames };
+        let checkpoint = |frames| PreludePart { is_checkpoint: true, frames };
         let definitions = self.definitions.packs.len();
         match index.checked_sub(definitions) {
-            None => self.definitions.part(index),
-            Some(0) => Ok(Some(self.loose.clone())),
-            Some(after) => self.checkpoint.part(after - 1),
+            None => Ok(self.definitions.part(index)?.map(define)),
+            Some(0) => Ok(Some(define(self.loose.clone()))),
+            Some(1) => Ok(Some(checkpoint(self.fresh.clone()))),
+            Some(after) => Ok(self.checkpoint.part(after - 2)?.map(checkpoint)),
         }
     }
 }
 
+/// Some frames of a prelude.
+#[derive(Debug)]
+pub struct PreludePart {
+    /// Of the checkpoint; else definitions.
+    pub is_checkpoint: bool,
+    /// As they are sent.
+    pub frames: Vec<Bytes>,
+}
+
 /// Frames, compressed a part at a time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Packed {
     packs: Vec<Pack>,
     bytes: usize,
@@ -115,7 +142,7 @@ impl Packed {
 }
 
 /// Frames one after the other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pack {
     lengths: Vec<usize>,
     content: Vec<u8>,

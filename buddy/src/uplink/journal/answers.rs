@@ -5,13 +5,13 @@ use std::{ops::RangeInclusive, time::Duration};
 use heapster_proto::v1::{Delivery, delivery::Outcome, open::Purpose};
 use tokio::time::Instant;
 
-use super::{Replay, State};
+use super::{State, reader::Reader};
 use crate::spool::{Fate, SegmentId};
 
 impl State {
     pub(super) fn settle(&mut self, purpose: Purpose, delivery: &Delivery) {
         let (scope, last_sent) = match purpose {
-            Purpose::Backfill => (self.backfill.as_ref().map(Replay::segment), u64::MAX),
+            Purpose::Backfill => (self.backfill.as_ref().map(Reader::segment), u64::MAX),
             // An answer to what was not sent yet must not let go of it.
             _ => (None, self.sent_live),
         };

@@ -78,7 +78,19 @@ impl State {
         self.last_sequence += 1;
         let ended = Encoded::new(self.last_sequence, round_end(end));
         self.append(log_frame(ended, end.tick.0));
-        self.set_checkpoint(end.tick.0);
+        if self.spool.is_roll_due() {
+            self.roll(end.tick.0);
+        } else {
+            self.set_checkpoint(end.tick.0);
+        }
+    }
+
+    /// Goes on in the next file: what is defined is defined there too, and a checkpoint stands for
+    /// the rows so far.
+    fn roll(&mut self, tick_unix_ms: i64) {
+        let Some(frames) = self.writer.checkpoint(self.last_sequence) else { return };
+        let frames = frames.into_iter().map(|frame| log_frame(frame, tick_unix_ms));
+        self.spool.roll(frames.collect());
     }
 
     /// Lets go of what is settled, now or when it is: in a session only, since without one nothing is

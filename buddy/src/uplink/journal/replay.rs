@@ -1,13 +1,15 @@
 //! The backfill stream: segments that could not be delivered as they were written, one after the
 //! other, each from its start.
 
-use std::{collections::VecDeque, io};
-
 use bytes::Bytes;
 use heapster_proto::v1::open::Purpose;
 use tokio::time::Instant;
 
-use super::{NoFrame, State, open_frame};
+use super::{
+    NoFrame, State,
+    reader::{Next, Reader},
+    tail::UNREADABLE,
+};
 use crate::spool::{Segment, SegmentId};
 
 /// Why a backfill stream was cut, as far as it matters for what it was sending.
@@ -21,65 +23,28 @@ pub enum Cut<'a> {
     Limit(&'a str),
 }
 
-/// Where the backfill stream is.
-#[derive(Debug)]
-pub(super) struct Replay {
-    segment: SegmentId,
-    is_open: bool,
-    /// The part of the prelude that comes next, and what is left of the one before.
-    part: usize,
-    ready: VecDeque<Bytes>,
-    /// The next frame after the prelude.
-    next: usize,
-}
-
-impl Replay {
-    const fn new(segment: SegmentId) -> Self {
-        Self { segment, is_open: false, part: 0, ready: VecDeque::new(), next: 0 }
-    }
-
-    /// The segment that is being sent.
-    pub(super) const fn segment(&self) -> SegmentId {
-        self.segment
-    }
-
-    fn next(&mut self, segment: &Segment, session_id: &str) -> io::Result<Option<Bytes>> {
-        if !self.is_open {
-            self.is_open = true;
-            self.next = segment.let_go();
-            return Ok(Some(open_frame(segment, session_id, Purpose::Backfill)));
-        }
-        while self.ready.is_empty()
-            && let Some(frames) = segment.prelude(self.part)?
-        {
-            self.part += 1;
-            self.ready = frames.into();
-        }
-        if let Some(frame) = self.ready.pop_front() {
-            return Ok(Some(frame));
-        }
-        let frame = segment.frame(self.next).map(|frame| frame.bytes.clone());
-        self.next += usize::from(frame.is_some());
-        Ok(frame)
-    }
-}
-
 impl State {
     pub(super) fn next_backfill(&mut self) -> Result<Bytes, NoFrame> {
         loop {
-            if let Some(replay) = &mut self.backfill {
-                if self.spool.was_dropped(replay.segment) {
+            if let Some(reader) = &mut self.backfill {
+                if self.spool.was_dropped(reader.segment()) {
                     return Err(NoFrame::End);
                 }
-                if let Some(segment) = self.spool.segment(replay.segment) {
-                    match replay.next(segment, &self.session_id) {
-                        Ok(Some(frame)) => return Ok(frame),
-                        Ok(None) if segment.is_waiting() => return Err(NoFrame::Wait(None)),
-                        Ok(None) => {}
-                        Err(error) => {
-                            self.give_up(&error.to_string());
+                if let Some(segment) = self.spool.segment(reader.segment()) {
+                    match reader.next(segment, &self.session_id, Purpose::Backfill) {
+                        Next::Frame(_, frame) => return Ok(frame),
+                        Next::Fetch(fetch) => {
+                            self.fetches[1] = Some(fetch);
+                            return Err(NoFrame::Wait(None));
+                        }
+                        Next::Wait => return Err(NoFrame::Wait(None)),
+                        Next::End if segment.is_waiting() => return Err(NoFrame::Wait(None)),
+                        Next::End => {}
+                        Next::Broken(reason) => {
+                            self.give_up_unreadable(&reason);
                             return Err(NoFrame::End);
                         }
+                        Next::Restart => return Err(NoFrame::End),
                     }
                 }
             }
@@ -87,7 +52,7 @@ impl State {
             let Some(segment) = self.choose_backfill() else {
                 return Err(NoFrame::Wait(self.spool.next_retry(Instant::now())));
             };
-            self.backfill = Some(Replay::new(segment));
+            self.backfill = Some(Reader::new(segment));
         }
     }
 
@@ -106,7 +71,8 @@ impl State {
             let is_sent = live.is_some_and(|live| live.has_sent(segment));
             let is_answered = is_sent && put_off(segment) && !segment.is_waiting();
             let is_wanted = is_behind || segment.replayed || is_answered;
-            segment.is_closed() && segment.unsettled() > 0 && is_wanted && is_due(segment)
+            let is_ready = segment.is_closed() && segment.is_whole() && segment.unsettled() > 0;
+            is_ready && is_wanted && is_due(segment)
         });
         let id = chosen?.id();
         self.spool.segment_mut(id)?.replay();
@@ -125,15 +91,22 @@ impl State {
     /// The rows of the segment are lost, so that those after it are not.
     fn give_up(&mut self, error: &str) {
         let Some(replay) = self.backfill.take() else { return };
-        let frames = self.spool.discard(replay.segment);
+        let frames = self.spool.discard(replay.segment());
         self.rejected_frames += frames as u64;
         tracing::error!(frames, error, "the master cannot read a segment: its rows are lost");
+    }
+
+    fn give_up_unreadable(&mut self, reason: &str) {
+        let Some(replay) = self.backfill.take() else { return };
+        let frames = self.spool.discard(replay.segment());
+        tracing::error!(frames, reason, "{UNREADABLE}");
     }
 
     fn put_replay_off(&mut self, error: &str) {
         let wait = self.put_off.next_wait();
         let replay = self.backfill.take();
-        let Some(segment) = replay.and_then(|replay| self.spool.segment_mut(replay.segment)) else {
+        let Some(segment) = replay.and_then(|replay| self.spool.segment_mut(replay.segment()))
+        else {
             return;
         };
         segment.put_off(Instant::now() + wait);

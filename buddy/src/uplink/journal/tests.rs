@@ -1,5 +1,7 @@
 //! Tests of the journal: what each stream is given, and when.
 
+mod on_disk;
+
 use std::{sync::Arc, time::Duration};
 
 use heapster_proto::v1::{Delivery, Frame, delivery::Outcome, frame::Kind, open::Purpose};
@@ -175,8 +177,7 @@ fn answers_to_what_was_not_sent_are_not_taken() {
     assert_eq!(given(&journal, Purpose::Live), "2 3");
 }
 
-/// What is delivered is let go of while the segment goes on; after a cut, and after a stop too,
-/// what is left is replayed from the checkpoint on, whose number is one that was delivered.
+/// What is delivered is let go of while the segment goes on; after a cut what is left is replayed from the checkpoint on, whose number is one that was delivered.
 #[test]
 fn a_replay_begins_with_the_checkpoint() {
     let journal = journal();
@@ -189,18 +190,12 @@ fn a_replay_begins_with_the_checkpoint() {
         settle(&journal, Purpose::Live, 1, 9, Outcome::Delivered);
     }
     assert_eq!(journal.spool_state().frames, 3);
-    let directory = tempfile::tempdir().unwrap();
-    assert_eq!(journal.save(directory.path()).unwrap(), 3);
     journal.end_session();
     start(&journal);
     let replayed = given(&journal, Purpose::Backfill);
     assert_eq!(replayed, "o1>9 0 8 9 10 11 12");
-    let next = Journal::new("i2".into(), 1 << 20);
-    assert_eq!(next.restore(directory.path()).unwrap(), 3);
-    start(&next);
-    assert_eq!(given(&next, Purpose::Backfill), replayed);
-    settle(&next, Purpose::Backfill, 10, 12, Outcome::Delivered);
-    assert_eq!(next.spool_state().frames, 0);
+    settle(&journal, Purpose::Backfill, 10, 12, Outcome::Delivered);
+    assert_eq!(journal.spool_state().frames, 0);
 }
 
 /// A row of one entity.
@@ -227,31 +222,4 @@ impl Rows {
         let tick = Tick(round * 15_000);
         Polled::Rows(RowBatch { cluster: "lab".into(), tick, blocks: vec![block] })
     }
-}
-
-/// Segments of two starts have frames of the same numbers. When the spool drops one that is being
-/// sent, what the master still answers to it says nothing of the next: the stream starts anew.
-#[test]
-fn answers_to_a_dropped_segment_are_not_taken_for_another() {
-    let directory = tempfile::tempdir().unwrap();
-    let earlier = Journal::new("i0".into(), 1 << 20);
-    (1..=3).for_each(|round| write(&earlier, round));
-    assert_eq!(earlier.save(directory.path()).unwrap(), 3);
-
-    let journal = Journal::new("i1".into(), 1_500);
-    assert_eq!(journal.restore(directory.path()).unwrap(), 3);
-    write(&journal, 4);
-    start(&journal);
-    assert_eq!(given(&journal, Purpose::Backfill), "o1>0 1 2 3");
-    let mut round = 4;
-    while journal.spool_state().dropped_frames < 3 {
-        round += 1;
-        write(&journal, round);
-    }
-    let left = journal.spool_state().frames;
-    assert_eq!(journal.next(Purpose::Backfill), Err(NoFrame::End));
-    settle(&journal, Purpose::Backfill, 1, 3, Outcome::Delivered);
-    assert_eq!(journal.spool_state().frames, left, "nobody has delivered these");
-    journal.cut_backfill(Cut::Lost);
-    assert_eq!(given(&journal, Purpose::Backfill), "o1>0 1");
 }
