@@ -13,6 +13,7 @@
 mod cluster;
 mod connect;
 mod events;
+mod ids;
 mod intern;
 mod metadata;
 mod model;
@@ -31,10 +32,11 @@ pub use self::{
     cluster::Cluster,
     connect::Connector,
     events::{EventCounts, EventWatch},
+    ids::{ContainerId, HexId, PodUid},
     metadata::{ClusterMetadata, PodsOnNode},
     model::{
         Amounts, ContainerInfo, ContainerKind, ContainerSpec, NamespaceInfo, NodeAddress, NodeInfo,
-        Owner, Phase, PodInfo, QosClass,
+        Owner, Phase, PodInfo,
     },
     selector::LabelSelector,
     state::WatchState,
