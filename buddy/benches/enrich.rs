@@ -17,7 +17,7 @@ use heapster_buddy::{
     enrich::{Enricher, HostMemory, LabelRules},
     kubernetes::{
         Amounts, ClusterMetadata, ContainerInfo, ContainerKind, ContainerSpec, NamespaceInfo,
-        NodeInfo, Owner, Phase, PodInfo, QosClass,
+        NodeInfo, Owner, Phase, PodInfo,
     },
     source::{Layouts, PodName, Readings, Recorder, Shapes, Subject},
 };
@@ -161,9 +161,7 @@ fn cluster(hosts: usize) -> ClusterMetadata {
     let container = |spec: &Arc<ContainerSpec>| ContainerInfo {
         spec: Arc::clone(spec),
         id: "".into(),
-        started_unix_ms: 0,
         restarts: 0,
-        ready: true,
     };
     let pairs = [
         ("app.kubernetes.io/name", "storefront"),
@@ -177,17 +175,13 @@ fn cluster(hosts: usize) -> ClusterMetadata {
         PodInfo {
             namespace: namespace.as_str().into(),
             name,
-            uid,
+            uid: uid.as_str().into(),
             kubelet_uid: None,
             node: format!("node-{host}").into(),
             labels: Arc::clone(&labels),
             owner: Some(Arc::clone(&owner)),
             containers: specs.iter().map(container).collect(),
-            created_unix_ms: 0,
-            deletion_unix_ms: 0,
             phase: Phase::Running,
-            qos: QosClass::Guaranteed,
-            host_network: false,
         }
     };
     let node = |host| NodeInfo {

@@ -15,6 +15,7 @@ mod connect;
 #[doc(hidden)]
 pub mod door;
 mod events;
+mod ids;
 mod intern;
 mod metadata;
 mod model;
@@ -33,10 +34,11 @@ pub use self::{
     cluster::Cluster,
     connect::Connector,
     events::{EventCounts, EventWatch},
+    ids::{ContainerId, HexId, PodUid},
     metadata::{ClusterMetadata, PodsOnNode},
     model::{
         Amounts, ContainerInfo, ContainerKind, ContainerSpec, NamespaceInfo, NodeAddress, NodeInfo,
-        Owner, Phase, PodInfo, QosClass,
+        Owner, Phase, PodInfo,
     },
     selector::LabelSelector,
     state::WatchState,

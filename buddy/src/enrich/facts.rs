@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use heapster_shared::{Map, host::Host};
 
 use crate::{
-    kubernetes::{ClusterMetadata, NodeInfo, PodInfo, PodsOnNode},
+    kubernetes::{ClusterMetadata, ContainerId, NodeInfo, PodInfo, PodsOnNode},
     source::PodName,
 };
 
@@ -90,8 +90,11 @@ impl Basis {
 pub(super) struct PodIndex<'p> {
     pods: &'p [Arc<PodInfo>],
     by_name: OnceCell<Map<(&'p str, &'p str), &'p Arc<PodInfo>>>,
-    by_container: OnceCell<Map<&'p str, (&'p Arc<PodInfo>, usize)>>,
+    by_container: OnceCell<Map<ContainerId<&'p str>, PlaceInPod<'p>>>,
 }
+
+/// A pod, and which of its containers.
+type PlaceInPod<'p> = (&'p Arc<PodInfo>, usize);
 
 impl<'p> PodIndex<'p> {
     pub(super) fn new(facts: &'p Facts<'_>) -> Self {
@@ -110,17 +113,17 @@ impl<'p> PodIndex<'p> {
     }
 
     /// The pod of the container with this id, and which of its containers it is.
-    pub(super) fn container(&self, id: &str) -> Option<(&'p Arc<PodInfo>, usize)> {
+    pub(super) fn container(&self, id: &str) -> Option<PlaceInPod<'p>> {
         if id.is_empty() {
             return None;
         }
         let index = self.by_container.get_or_init(|| {
             let containers = self.pods.iter().flat_map(|pod| {
                 let containers = pod.containers.iter().enumerate();
-                containers.map(move |(place, container)| (container.id.as_str(), (pod, place)))
+                containers.map(move |(place, container)| (container.id.borrowed(), (pod, place)))
             });
             containers.collect()
         });
-        index.get(id).copied()
+        index.get(&ContainerId::<&str>::from(id)).copied()
     }
 }

@@ -100,11 +100,12 @@ impl Subjects {
     /// The API server's uid, also for static pods, which the kubelet calls by another: all things
     /// of a pod are to have the same one. Where it is the one that was given, so is the name.
     fn name_of(&mut self, pod: &PodInfo, given: Option<&Arc<PodName>>) -> Arc<PodName> {
-        let names = [&*pod.namespace, pod.name.as_str(), pod.uid.as_str()];
         let is_it = |given: &&Arc<PodName>| {
-            [given.namespace.as_str(), given.name.as_str(), given.uid.as_str()] == names
+            pod.uid == *given.uid && pod.name == given.name && *pod.namespace == *given.namespace
         };
-        given.filter(is_it).cloned().unwrap_or_else(|| self.names.share(names))
+        given.filter(is_it).cloned().unwrap_or_else(|| {
+            pod.uid.with_text(|uid| self.names.share([&pod.namespace, &pod.name, uid]))
+        })
     }
 
     /// Forgets labels that nobody has any more.

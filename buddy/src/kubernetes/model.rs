@@ -6,6 +6,8 @@ use compact_str::CompactString;
 use heapster_shared::entity::Labels;
 use serde::Serialize;
 
+use super::ids::{ContainerId, PodUid};
+
 /// A pod. It is never changed: where something in it changed, a new one takes its place, so the
 /// same `Arc` says that nothing did.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -15,7 +17,7 @@ pub struct PodInfo {
     /// Name.
     pub name: CompactString,
     /// Uid in the API server.
-    pub uid: CompactString,
+    pub uid: PodUid,
     /// Of static pods, the uid by which the kubelet calls them: the hash of their configuration.
     pub kubelet_uid: Option<Box<str>>,
     /// The node that it runs on; empty before it is scheduled.
@@ -26,16 +28,8 @@ pub struct PodInfo {
     pub owner: Option<Arc<Owner>>,
     /// In the order of the spec: init containers and sidecars, then the others.
     pub containers: Box<[ContainerInfo]>,
-    /// When it was created, in milliseconds since 1970.
-    pub created_unix_ms: i64,
-    /// When it is to be gone, in milliseconds since 1970; 0 when nobody deletes it.
-    pub deletion_unix_ms: i64,
     /// Where it is in its life.
     pub phase: Phase,
-    /// How sure it may be of its memory.
-    pub qos: QosClass,
-    /// Whether it uses the node's network: its network counters would be the node's.
-    pub host_network: bool,
 }
 
 impl PodInfo {
@@ -76,39 +70,15 @@ impl From<&str> for Phase {
     }
 }
 
-/// Quality of service.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-#[allow(missing_docs)] // Kubernetes' own words
-pub enum QosClass {
-    Guaranteed,
-    Burstable,
-    #[default]
-    BestEffort,
-}
-
-impl From<&str> for QosClass {
-    fn from(word: &str) -> Self {
-        match word {
-            "Guaranteed" => Self::Guaranteed,
-            "Burstable" => Self::Burstable,
-            _ => Self::BestEffort,
-        }
-    }
-}
-
 /// A container of a pod.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ContainerInfo {
     /// What the pod's template says of it; one `Arc` for all replicas.
     pub spec: Arc<ContainerSpec>,
     /// Id in the container runtime, without the runtime's name; empty before it was created.
-    pub id: CompactString,
-    /// Since when it runs, in milliseconds since 1970; 0 when it does not.
-    pub started_unix_ms: i64,
+    pub id: ContainerId,
     /// How often it was started again.
     pub restarts: u32,
-    /// Whether it is ready.
-    pub ready: bool,
 }
 
 /// The part of a container that its template decides.

@@ -66,7 +66,6 @@ pub(super) struct Metadata {
     #[serde(deserialize_with = "or_default")]
     pub(super) owner_references: Vec<OwnerReference>,
     pub(super) creation_timestamp: UnixMs,
-    pub(super) deletion_timestamp: UnixMs,
 }
 
 #[derive(Deserialize, Clone, Default)]

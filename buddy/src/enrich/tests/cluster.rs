@@ -6,7 +6,7 @@ use heapster_shared::entity::Labels;
 
 use crate::kubernetes::{
     Amounts, ContainerInfo, ContainerKind, ContainerSpec, NamespaceInfo, NodeAddress, NodeInfo,
-    Owner, Phase, PodInfo, QosClass,
+    Owner, Phase, PodInfo,
 };
 
 /// The node of every test.
@@ -56,7 +56,7 @@ pub(super) fn spec(
 
 pub(super) fn container(spec: &ContainerSpec, id: &str, restarts: u32) -> ContainerInfo {
     let spec = Arc::new(spec.clone());
-    ContainerInfo { spec, id: id.into(), started_unix_ms: 0, restarts, ready: true }
+    ContainerInfo { spec, id: id.into(), restarts }
 }
 
 /// A pod on the node of every test.
@@ -73,10 +73,6 @@ pub(super) fn pod(name: &str, uid: &str, specs: &[ContainerSpec], restarts: u32)
             name: format!("{name}-owner").into(),
         })),
         containers: specs.iter().map(|spec| container(spec, "", restarts)).collect(),
-        created_unix_ms: 0,
-        deletion_unix_ms: 0,
         phase: Phase::Running,
-        qos: QosClass::Burstable,
-        host_network: false,
     }
 }

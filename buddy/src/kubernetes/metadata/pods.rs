@@ -72,6 +72,17 @@ impl PodTable {
         for pod in list {
             self.put(pod);
         }
+        self.give_back_room();
+    }
+
+    /// Gives back the room that lists of pods took while they grew, but for those at which somebody
+    /// looks just now.
+    fn give_back_room(&mut self) {
+        for on_node in self.by_node.values_mut() {
+            if let Some(pods) = Arc::get_mut(&mut on_node.pods) {
+                pods.shrink_to_fit();
+            }
+        }
     }
 
     fn add(&mut self, pod: &Arc<PodInfo>) {

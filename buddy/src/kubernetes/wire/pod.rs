@@ -3,8 +3,9 @@
 use compact_str::CompactString;
 use serde::Deserialize;
 
-use super::{Metadata, Object, UnixMs, or_default};
+use super::{Metadata, Object, or_default};
 use crate::kubernetes::{
+    ids::ContainerId,
     intern::Interner,
     model::{Amounts, ContainerInfo, ContainerKind, ContainerSpec, PodInfo},
     owner::Clues,
@@ -33,7 +34,6 @@ impl Object for PodObject {
 #[serde(default, rename_all = "camelCase")]
 struct Spec {
     node_name: CompactString,
-    host_network: bool,
     #[serde(deserialize_with = "or_default")]
     containers: Vec<Container>,
     #[serde(deserialize_with = "or_default")]
@@ -60,7 +60,6 @@ struct Resources {
 #[serde(default, rename_all = "camelCase")]
 struct Status {
     phase: CompactString,
-    qos_class: CompactString,
     #[serde(deserialize_with = "or_default")]
     container_statuses: Vec<ContainerStatus>,
     #[serde(deserialize_with = "or_default")]
@@ -74,21 +73,6 @@ struct ContainerStatus {
     #[serde(rename = "containerID")]
     container_id: CompactString,
     restart_count: u32,
-    ready: bool,
-    state: State,
-}
-
-#[derive(Deserialize, Clone, Default)]
-#[serde(default)]
-struct State {
-    #[serde(deserialize_with = "or_default")]
-    running: Running,
-}
-
-#[derive(Deserialize, Clone, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct Running {
-    started_at: UnixMs,
 }
 
 impl PodObject {
@@ -106,31 +90,28 @@ impl PodObject {
             template_hash: labels.get(Clues::TEMPLATE_HASH),
         };
         let owner = clues.owner().map(|owner| interner.owner(owner));
-        let inits = spec.init_containers.into_iter().map(|container| {
+        // As long as it will be: to cut a longer one leaves a hole in the heap for each pod.
+        let mut containers = Vec::with_capacity(spec.init_containers.len() + spec.containers.len());
+        containers.extend(spec.init_containers.into_iter().map(|container| {
             let kind = match container.restart_policy.as_str() {
                 "Always" => ContainerKind::Sidecar,
                 _ => ContainerKind::Init,
             };
             container.into_info(kind, &status.init_container_statuses, interner)
-        });
-        let mut containers: Vec<ContainerInfo> = inits.collect();
+        }));
         containers.extend(spec.containers.into_iter().map(|container| {
             container.into_info(ContainerKind::Main, &status.container_statuses, interner)
         }));
         PodInfo {
             namespace: interner.string(&metadata.namespace),
             name: metadata.name,
-            uid: metadata.uid,
+            uid: metadata.uid.as_str().into(),
             kubelet_uid,
             node: interner.string(&spec.node_name),
             labels,
             owner,
             containers: containers.into_boxed_slice(),
-            created_unix_ms: metadata.creation_timestamp.0,
-            deletion_unix_ms: metadata.deletion_timestamp.0,
             phase: status.phase.as_str().into(),
-            qos: status.qos_class.as_str().into(),
-            host_network: spec.host_network,
         }
     }
 }
@@ -151,17 +132,10 @@ impl Container {
             limits: self.resources.limits,
         });
         let Some(status) = status else {
-            let id = CompactString::default();
-            return ContainerInfo { spec, id, started_unix_ms: 0, restarts: 0, ready: false };
+            return ContainerInfo { spec, id: ContainerId::default(), restarts: 0 };
         };
         let id = status.container_id.split_once("://").map_or("", |(_runtime, id)| id);
-        ContainerInfo {
-            spec,
-            id: id.into(),
-            started_unix_ms: status.state.running.started_at.0,
-            restarts: status.restart_count,
-            ready: status.ready,
-        }
+        ContainerInfo { spec, id: id.into(), restarts: status.restart_count }
     }
 }
 
@@ -170,10 +144,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::kubernetes::{
-        model::{Phase, QosClass},
-        wire::Page,
-    };
+    use crate::kubernetes::{model::Phase, wire::Page};
 
     /// The pods of a real API server, with their owners, requests and container ids.
     #[test]
@@ -186,19 +157,17 @@ mod tests {
             page.items.into_iter().map(|pod| pod.into_info(&mut interner)).collect();
         let burner = &pods[0];
         assert_eq!(burner.owner.as_ref().unwrap().label(), "Deployment/burner");
-        assert_eq!((burner.phase, burner.qos), (Phase::Running, QosClass::Burstable));
+        assert_eq!(burner.phase, Phase::Running);
         assert_eq!((&*burner.node, &*burner.namespace), ("node-a", "default"));
         assert_eq!(burner.labels.get("tier"), Some("web"));
         let cpu = burner.container("cpu").unwrap();
         assert_eq!(cpu.spec.limits.cpu_millicores, Some(200));
-        assert!(cpu.spec.requests.memory_bytes.is_some() && cpu.started_unix_ms > 0 && cpu.ready);
-        assert_eq!(cpu.id.len(), 64, "without the runtime's name: {}", cpu.id);
+        assert!(cpu.spec.requests.memory_bytes.is_some());
+        assert_eq!(cpu.id.to_string().len(), 64, "without the runtime's name: {}", cpu.id);
         // Replicas share what their template says.
         assert!(Arc::ptr_eq(&burner.labels, &pods[1].labels));
         assert!(Arc::ptr_eq(&cpu.spec, &pods[1].container("cpu").unwrap().spec));
-        let hostnet = &pods[2];
-        assert!(hostnet.host_network && hostnet.owner.is_none());
-        assert_eq!(hostnet.qos, QosClass::BestEffort);
+        assert!(pods[2].owner.is_none());
     }
 
     /// Static pods, sidecars, containers without a status, and a server that says hardly anything.
@@ -209,7 +178,7 @@ mod tests {
                 "name": "etcd-node-a", "uid": "api", "labels": null,
                 "annotations": {"kubernetes.io/config.mirror": "hash", "x": "y"},
                 "ownerReferences": [{"kind": "Node", "name": "node-a", "controller": true}],
-                "creationTimestamp": null, "deletionTimestamp": "2026-11-22T10:57:07Z"
+                "creationTimestamp": null
             },
             "spec": {
                 "nodeName": "node-a",
@@ -227,12 +196,12 @@ mod tests {
         let pod = pod.into_info(&mut Interner::default());
         assert_eq!(pod.kubelet_uid.as_deref(), Some("hash"));
         assert_eq!(pod.owner.as_ref().unwrap().label(), "StaticPod/etcd");
-        assert_eq!((pod.created_unix_ms, pod.deletion_unix_ms), (0, 1_795_345_027_000));
+        assert_eq!(pod.uid, "api");
         let kinds: Vec<_> = pod.containers.iter().map(|container| container.spec.kind).collect();
         assert_eq!(kinds, [ContainerKind::Init, ContainerKind::Sidecar, ContainerKind::Main]);
         assert_eq!(pod.containers[0].spec.requests.cpu_millicores, Some(1_000));
         let proxy = &pod.containers[1];
-        assert_eq!((proxy.id.as_str(), proxy.restarts, proxy.started_unix_ms), ("abc", 3, 0));
+        assert_eq!((proxy.id.to_string().as_str(), proxy.restarts), ("abc", 3));
         assert_eq!(proxy.spec.limits.memory_bytes, None);
         let nothing: PodObject = serde_json::from_str("{}").unwrap();
         assert_eq!(nothing.into_info(&mut Interner::default()).phase, Phase::Unknown);
