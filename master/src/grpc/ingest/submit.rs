@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use super::{
@@ -27,6 +28,7 @@ impl Segment {
         sequence: u64,
         bytes: usize,
         content: Content,
+        turn: Option<OwnedSemaphorePermit>,
     ) -> Result<(Entry, SinkSet), Status> {
         let (ledger, record) = (Arc::clone(&self.ledger), Arc::clone(&self.record));
         let Admission::Route(to) = ledger.admit(sequence) else {
@@ -35,7 +37,7 @@ impl Segment {
         };
         // Where it does not arrive, the ticket is dropped, and the frame is to be sent again.
         let (ticket, outcome) = ledger.ticket(sequence, to);
-        let passage = Passage { to, origin: self.origin.clone(), ticket };
+        let passage = Passage { to, origin: self.origin.clone(), ticket, turn };
         let fate = Fate::Routed { outcome, ledger, record };
         let mut entry = Entry::new(sequence, bytes, fate);
         match content {
