@@ -130,10 +130,10 @@ impl SinkHandle {
         self.queue.used() < self.queue.limit() / 2
     }
 
-    /// What it holds, its mailbox included, in bytes.
+    /// What waits in its mailbox, in bytes.
     #[must_use]
-    pub fn held_bytes(&self) -> usize {
-        self.queue.used().saturating_add(self.mailbox.used())
+    pub fn mailbox_bytes(&self) -> usize {
+        self.mailbox.used()
     }
 
     /// Offers a payload without waiting.

@@ -5,6 +5,7 @@ mod ticket;
 use std::sync::Arc;
 
 use heapster_shared::{event::Event, row::RowBatch, tick::Tick};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::core::sink_set::SinkSet;
 pub use ticket::{Ticket, Watch};
@@ -104,6 +105,8 @@ pub struct Passage {
     pub origin: Origin,
     /// The way back to the sender.
     pub ticket: Ticket,
+    /// The turn of its stream, which is over when it has been handed to the sinks.
+    pub turn: Option<OwnedSemaphorePermit>,
 }
 
 /// What became of a payload, by the worst that any required sink says.

@@ -20,7 +20,10 @@ use credit::CreditLine;
 use heapster_proto::v1::Receipt;
 use heapster_shared::tick::unix_ms;
 use receipts::{Entry, Receipts};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 
@@ -195,13 +198,12 @@ impl Stream {
         )))
     }
 
-    /// Waits for a turn, and has it until the frame is with its cluster.
+    /// Waits for a turn, which goes with the frame until it is handed to the sinks.
     async fn take(&mut self, frame: Bytes) -> Result<Entry, Status> {
         let purpose = self.segment.as_ref().map_or(StreamPurpose::Live, |segment| segment.purpose);
-        let context = Arc::clone(&self.context);
-        let _turn = context.turns.wait(purpose).await;
+        let turn = self.context.turns.wait(purpose).await;
         self.lacking = SinkSet::EMPTY;
-        let entry = self.read(frame).await?;
+        let entry = self.read(frame, turn).await?;
         if self.memory.resize(self.reader.size_bytes()) {
             return Ok(entry);
         }
@@ -210,7 +212,11 @@ impl Stream {
         ))
     }
 
-    async fn read(&mut self, frame: Bytes) -> Result<Entry, Status> {
+    async fn read(
+        &mut self,
+        frame: Bytes,
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> Result<Entry, Status> {
         let bytes = frame.len();
         let ReadFrame { sequence, content } = self.reader.read(&frame).map_err(status_of)?;
         drop(frame);
@@ -233,7 +239,7 @@ impl Stream {
                 Entry::uncounted(bytes)
             }
             content if sequence > segment.delivered_through => {
-                let (entry, to) = segment.submit(sequence, bytes, content).await?;
+                let (entry, to) = segment.submit(sequence, bytes, content, turn).await?;
                 self.lacking = to;
                 entry
             }

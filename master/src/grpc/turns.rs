@@ -1,11 +1,13 @@
-//! Whose turn it is to decode: a bound on the frames that are decoded and not yet with the router,
-//! of all streams together.
+//! Whose turn it is to decode: a bound on the frames that are decoded and not yet handed to the
+//! sinks, of all streams together. A turn goes with its frame, until the router has handed it out.
 //!
 //! Streams have their turns in the order in which they asked, a frame each, so that one that floods
 //! takes nobody's turn. What is backfilled has turns of its own, so that fresh data waits for none
 //! of it however many buddies come back at once.
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actors::session::StreamPurpose;
 
@@ -17,26 +19,26 @@ pub const BACKFILL_TURNS: usize = 4;
 /// See the module's header.
 #[derive(Debug)]
 pub struct Turns {
-    live: Semaphore,
-    backfill: Semaphore,
+    live: Arc<Semaphore>,
+    backfill: Arc<Semaphore>,
 }
 
 impl Default for Turns {
     fn default() -> Self {
-        let (live, backfill) = (Semaphore::new(LIVE_TURNS), Semaphore::new(BACKFILL_TURNS));
-        Self { live, backfill }
+        let turns = |count| Arc::new(Semaphore::new(count));
+        Self { live: turns(LIVE_TURNS), backfill: turns(BACKFILL_TURNS) }
     }
 }
 
 impl Turns {
     /// Waits for a turn of a stream; over when what this gives is dropped.
-    pub(super) async fn wait(&self, purpose: StreamPurpose) -> Option<SemaphorePermit<'_>> {
+    pub(super) async fn wait(&self, purpose: StreamPurpose) -> Option<OwnedSemaphorePermit> {
         let turns = match purpose {
             StreamPurpose::Live => &self.live,
             StreamPurpose::Backfill => &self.backfill,
         };
         // Nobody closes them, so that there is always a permit.
-        turns.acquire().await.ok()
+        Arc::clone(turns).acquire_owned().await.ok()
     }
 }
 

@@ -110,8 +110,8 @@ fn a_flood_starves_nobody() {
 /// is held is bounded, and a fresh row of one of them is with the other sinks at once.
 #[test]
 fn many_that_come_back_at_once_are_held_within_the_bounds() {
-    const BUDDIES: usize = 200;
-    const FRAMES: u64 = 10;
+    const BUDDIES: usize = 1000;
+    const FRAMES: u64 = 5;
     let gate = Gate::shut(QUEUE);
     let shut = gate.clone();
     with_sinks(

@@ -22,7 +22,7 @@ pub struct Gate {
     open: watch::Sender<bool>,
     /// Cluster and tick of each batch of rows that was written, in order.
     written: Mutex<Vec<(String, i64)>>,
-    configured: Mutex<CommonOptions>,
+    options: CommonOptions,
     pub room: Arc<Room>,
 }
 
@@ -41,7 +41,7 @@ impl Gate {
         Arc::new(Self {
             open: watch::Sender::new(false),
             written: Mutex::default(),
-            configured: Mutex::new(options),
+            options,
             room: Arc::new(Room::new(queue.bytes())),
         })
     }
@@ -59,7 +59,7 @@ impl Gate {
         let configured = Configured {
             name: name.into(),
             kind: "gate".into(),
-            options: self.configured.lock().unwrap().clone(),
+            options: self.options.clone(),
             sink: Arc::new(Gated(Arc::clone(self))),
         };
         let room = Arc::clone(&self.room);

@@ -94,7 +94,10 @@ pub(super) fn offer(cluster: &mut Cluster, payload: Payload, ctx: &mut Context<C
         cluster.sums.dropped += 1;
         let (ticket, _) = Ticket::new();
         let origin = Origin::fresh(Arc::clone(&cluster.sums.source));
-        cluster.sums.router.route(payload, Passage { to: SinkSet::ALL, origin, ticket });
+        cluster
+            .sums
+            .router
+            .route(payload, Passage { to: SinkSet::ALL, origin, ticket, turn: None });
         return;
     };
     cluster.sums.waiting += 1;
@@ -108,7 +111,7 @@ fn route(cluster: &mut Cluster, sum: Sum, ctx: &mut Context<Cluster>) {
     let (ticket, outcome) = Ticket::watched(watch);
     let to = SinkSet::ALL.without(*sum.takers.lock());
     let origin = Origin::fresh(Arc::clone(&cluster.sums.source));
-    cluster.sums.router.route(sum.payload.clone(), Passage { to, origin, ticket });
+    cluster.sums.router.route(sum.payload.clone(), Passage { to, origin, ticket, turn: None });
     ctx.spawn(outcome.into_actor(cluster).map(move |outcome, cluster, ctx| match outcome {
         Ok(Outcome::Retry { .. }) => route_later(sum, ctx),
         Ok(Outcome::Rejected { reason }) => {

@@ -92,6 +92,9 @@ pub(super) fn router(
             let asked = mailbox.ask(Observe::<Vec<ActorStatus>>::default());
             let mut statuses = asked.await.ok()?;
             with_depth(&mut statuses, depth);
+            if let Some(own) = statuses.first_mut() {
+                own.state["mailbox_bytes"] = slot.room().used().into();
+            }
             Some(statuses)
         };
         answer.boxed()
@@ -111,7 +114,8 @@ pub(super) fn sink(sink: SinkChild, slot: &Arc<SinkSlot>) -> Child {
             let handle = slot.handle()?;
             let mailbox_depth = handle.depth();
             let status = handle.observe.send(Observe::default()).await.ok()?;
-            let state = serde_json::to_value(status).ok()?;
+            let mut state = serde_json::to_value(status).ok()?;
+            state["mailbox_bytes"] = handle.mailbox_bytes().into();
             Some(vec![ActorStatus {
                 path: String::new(),
                 mailbox_bound: 0,

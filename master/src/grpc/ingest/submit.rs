@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use super::{
@@ -31,6 +32,7 @@ impl Segment {
         sequence: u64,
         bytes: usize,
         content: Content,
+        turn: Option<OwnedSemaphorePermit>,
     ) -> Result<(Entry, SinkSet), Status> {
         match &content {
             Content::Rows(_) | Content::RoundEnd(_) => may(&self.record.identity, Role::Polls)?,
@@ -44,7 +46,7 @@ impl Segment {
         };
         // Where it does not arrive, the ticket is dropped, and the frame is to be sent again.
         let (ticket, outcome) = ledger.ticket(sequence, to);
-        let passage = Passage { to, origin: self.origin.clone(), ticket };
+        let passage = Passage { to, origin: self.origin.clone(), ticket, turn };
         let fate = Fate::Routed { outcome, ledger, record };
         let mut entry = Entry::new(sequence, bytes, fate);
         match content {
