@@ -284,7 +284,7 @@ impl Poller {
             enricher.prune();
         }
         if let Some(metrics) = &self.metrics {
-            metrics.forget_stale();
+            metrics.end_round();
         }
         let polled = self.hosts.values().filter(|slot| !slot.gone);
         let states = polled.filter_map(|slot| slot.state.clone()).collect();

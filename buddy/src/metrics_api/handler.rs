@@ -86,6 +86,7 @@ impl Handler {
             ("authentication", self.gate.is_ready(), "whom to believe is not known yet"),
             ("nodes", metadata.has_nodes(), "the API server has not listed its nodes yet"),
             ("pods", metadata.has_pods(), "the API server has not listed its pods yet"),
+            ("round", self.store.has_round(), "not every node had its time to answer yet"),
             ("polls", !self.store.nodes().is_empty(), "no node has answered lately"),
         ];
         if checks.iter().all(|(_, is_well, _)| *is_well) {

@@ -3,7 +3,10 @@
 //! The poller writes a node at a time, whole, and readers take the nodes as they are: a writer waits
 //! for no longer than it takes to copy a pointer a node, and a list holds nobody up.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use compact_str::CompactString;
 use heapster_shared::{Map, host::Host, row::Block, tick::Resolution};
@@ -20,6 +23,7 @@ const LEAST_MS: i64 = 60_000;
 pub struct MetricsStore {
     clock: Clock,
     nodes: RwLock<Map<CompactString, Arc<NodeUsage>>>,
+    has_round: AtomicBool,
 }
 
 impl std::fmt::Debug for MetricsStore {
@@ -32,7 +36,7 @@ impl MetricsStore {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, nodes: RwLock::default() }
+        Self { clock, nodes: RwLock::default(), has_round: AtomicBool::new(false) }
     }
 
     /// Takes in what a poll of a host gave: its readings, and the rows that followed from them.
@@ -46,14 +50,20 @@ impl MetricsStore {
         nodes.insert(host.name.clone(), Arc::new(after));
     }
 
-    /// Forgets the nodes that have not answered for long.
-    pub fn forget_stale(&self) {
+    /// Each node had its time to answer: forgets those that have not answered for long.
+    pub fn end_round(&self) {
+        self.has_round.store(true, Ordering::Relaxed);
         let now_ms = self.now_ms();
         let stale = |nodes: &Map<_, Arc<NodeUsage>>| nodes.values().any(|it| !it.is_fresh(now_ms));
         if stale(&self.read()) {
             let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
             nodes.retain(|_, node| node.is_fresh(now_ms));
         }
+    }
+
+    /// Whether each node had its time to answer, once.
+    pub(super) fn has_round(&self) -> bool {
+        self.has_round.load(Ordering::Relaxed)
     }
 
     pub(super) fn now_ms(&self) -> i64 {

@@ -136,13 +136,19 @@ async fn probes_are_open_and_nothing_else_is() {
     }
 }
 
-/// Before the first poll there is nothing to serve, and the probe says what is missing.
+/// Before the first round there is nothing to serve, or a part of it, and the probe says what is
+/// missing: in a rolling update the one before goes on until then.
 #[tokio::test]
 async fn it_is_not_ready_before_it_can_answer() {
     let served = Served::recorded().await;
     let (code, body) = text(served.get(&client(), "/readyz")).await;
     assert!(code == 500 && body.contains("[-]polls failed: no node has answered lately"), "{body}");
     served.poll("node-a", &busy(&[]));
+    let (code, body) = text(served.get(&client(), "/readyz")).await;
+    assert!(
+        code == 500 && body.contains("[-]round failed") && body.contains("[+]polls ok"),
+        "{body}"
+    );
     served.until_ready().await;
 }
 

@@ -85,7 +85,9 @@ impl Served {
         }
     }
 
+    /// Says that this was all of the round.
     async fn until_ready(&self) {
+        self.store.end_round();
         let client = client();
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {

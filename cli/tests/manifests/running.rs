@@ -138,3 +138,72 @@ async fn buddies_of_single_nodes_make_one_cluster() {
     };
     wait(&master, is_sum);
 }
+
+/// How many nodes a metrics API tells of, asked as a probe that may see it.
+fn node_count(port: u16) -> usize {
+    let server = format!("--server=https://127.0.0.1:{port}");
+    let login = ["--insecure-skip-tls-verify", "--token=admin-token", "--kubeconfig=/dev/null"];
+    let path = "/apis/metrics.k8s.io/v1beta1/nodes";
+    let mut kubectl = Command::new("kubectl");
+    kubectl.arg(server).args(login).args(["get", "--raw", path]);
+    let answer = kubectl.output().unwrap().stdout;
+    let list: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    list["items"].as_array().map_or(0, Vec::len)
+}
+
+/// A rolling update: the new buddy, of the same id, is ready when it has heard from every node, while
+/// the old one still answers. When that has ended, the new one has the master's ear, and the nodes
+/// have a sample for every tick.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_leaves_no_gap() {
+    let lab = Lab::start().await;
+    let [http, grpc, old_port, new_port] = free_ports().unwrap();
+    let (listen, grpc_listen) = (format!("127.0.0.1:{http}"), format!("127.0.0.1:{grpc}"));
+    let master = ["master", "--insecure", "--resolution", "1s"];
+    let addresses = ["--listen", &listen, "--grpc-listen", &grpc_listen];
+    let _master = start(&[&master[..], &addresses].concat());
+    let (url, kubernetes) = (format!("http://{grpc_listen}"), lab.kubernetes());
+    let summary = lab.kubelets("summary");
+    let buddy = |port: u16| {
+        let metrics_listen = format!("127.0.0.1:{port}");
+        let fixed = ["buddy", "--insecure", "--master", &url, "--buddy-id", "heapster-buddy"];
+        let polling = ["--resolution", "1s", "--discovery", &kubernetes, "--source", &summary];
+        start(&[&fixed[..], &polling, &["--metrics-listen", &metrics_listen]].concat())
+    };
+    let api = format!("http://{listen}");
+    let samples = || times(&api, "nodes/sim-00000/metrics/memory/working_set");
+    let mut old = buddy(old_port);
+    wait(&old, || is_ok(old_port, "/readyz", true) && samples().len() > 2);
+
+    let new = buddy(new_port);
+    wait(&new, || {
+        let is_ready = is_ok(new_port, "/readyz", true);
+        assert_eq!(node_count(old_port), 2, "{}", old.output());
+        is_ready
+    });
+    assert_eq!(node_count(new_port), 2, "{}", new.output());
+    let (before, is_over) = (samples(), old.terminate(SOON).unwrap());
+    assert!(is_over.success(), "{}", old.output());
+    wait(&new, || {
+        assert_eq!(node_count(new_port), 2, "{}", new.output());
+        new.output().contains("connected to the master")
+    });
+    let first = before[0];
+    let known = before.len();
+    wait(&new, || samples().len() > known + 5);
+    let times = samples();
+    let last = times[times.len() - 1];
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(longest <= Some(2), "{longest:?} s between {first} and {last}: {times:?}");
+}
+
+/// When the samples of a metric were taken, in seconds since 1970.
+fn times(api: &str, path: &str) -> Vec<i64> {
+    let start = "2020-01-01T00:00:00Z";
+    let answer = http::get(&format!("{api}/api/v1/model/{path}?start={start}"));
+    let answer = answer.ok().map(|answer| answer.body).unwrap_or_default();
+    let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+    let points = answer["metrics"].as_array().cloned().unwrap_or_default();
+    let time = |point: &Value| point["timestamp"].as_str()?.parse::<jiff::Timestamp>().ok();
+    points.iter().filter_map(time).map(jiff::Timestamp::as_second).collect()
+}
