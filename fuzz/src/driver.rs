@@ -57,9 +57,8 @@ pub fn run(target: &Target, plan: Plan) -> io::Result<Outcome> {
     let until = Instant::now() + plan.time;
     let mut pool = seeds.clone();
     let mut inputs = seeds.len() as u64;
-    let try_one = |input: Vec<u8>| {
-        check(target, &input, &watchdog).err().map(|what| Failure { input, what })
-    };
+    let try_one =
+        |input: Vec<u8>| check(target, &input, &watchdog).err().map(|what| Failure { input, what });
     let mut failure = seeds.into_iter().find_map(try_one);
     while failure.is_none() && (inputs < LEAST_INPUTS || Instant::now() < until) {
         let start = random.pick(&pool).cloned().unwrap_or_default();
