@@ -12,6 +12,8 @@ use crate::{allocated, corpus, mutate, random::Random, targets::Target};
 
 /// Longer than this no input may take, whatever the machine does beside.
 const LONGEST: Duration = Duration::from_secs(5);
+/// So many inputs are tried however little time there is: on a busy machine too.
+const LEAST_INPUTS: u64 = 50;
 /// What a target may allocate in all on an input, and on each byte of it.
 const BASE_BYTES: usize = 32 << 20;
 const BYTES_A_BYTE: usize = 4096;
@@ -54,20 +56,18 @@ pub fn run(target: &Target, plan: Plan) -> io::Result<Outcome> {
     let watchdog = Watchdog::start(target.name);
     let until = Instant::now() + plan.time;
     let mut pool = seeds.clone();
-    let mut inputs = 0;
-    let mut next = seeds.into_iter();
-    let mut try_one = |input: Vec<u8>| {
-        inputs += 1;
-        check(target, &input, &watchdog).err().map(|what| Failure { input, what })
-    };
-    let mut failure = next.find_map(&mut try_one);
-    while failure.is_none() && Instant::now() < until {
+    let mut inputs = seeds.len() as u64;
+    let try_one =
+        |input: Vec<u8>| check(target, &input, &watchdog).err().map(|what| Failure { input, what });
+    let mut failure = seeds.into_iter().find_map(try_one);
+    while failure.is_none() && (inputs < LEAST_INPUTS || Instant::now() < until) {
         let start = random.pick(&pool).cloned().unwrap_or_default();
         let input = mutate::mutate(&start, &pool, &words, &mut random);
         // Without a measure of what is new, a walk away from the seeds is all there is to go by.
         if random.below(64) == 0 && pool.len() < 4096 {
             pool.push(input.clone());
         }
+        inputs += 1;
         failure = try_one(input);
     }
     Ok(Outcome { inputs, failure })

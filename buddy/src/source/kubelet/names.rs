@@ -72,12 +72,16 @@ impl Names {
         begin(recorder, "/", 0, make)
     }
 
-    /// Begins the reading of a pod as a whole; says whether it is its first.
+    /// Begins the reading of a pod as a whole; says whether it is its first, and has a name. One
+    /// without a namespace is nobody's: a master refuses the whole stream that defines it.
     pub(in crate::source) fn begin_pod(
         &mut self,
         recorder: &mut Recorder<'_>,
         who: Who<'_>,
     ) -> bool {
+        if !who.is_named() {
+            return false;
+        }
         self.set_key(&[who.namespace, who.pod]);
         let fingerprint = recorder.fingerprint(who.pod_uid);
         let pods = &mut self.pods;
@@ -85,8 +89,8 @@ impl Names {
         begin(recorder, &self.key, fingerprint, make)
     }
 
-    /// Begins the reading of a container of a pod; says whether it is its first. The identity of
-    /// its run and its image may be empty.
+    /// Begins the reading of a container of a pod; says whether it is its first, and has a name.
+    /// The identity of its run and its image may be empty.
     pub(in crate::source) fn begin_container(
         &mut self,
         recorder: &mut Recorder<'_>,
@@ -94,6 +98,9 @@ impl Names {
         name: &str,
         (uid, image): (&str, &str),
     ) -> bool {
+        if !who.is_named() || name.is_empty() {
+            return false;
+        }
         self.set_key(&[who.namespace, who.pod, name]);
         let fingerprint = recorder.fingerprint(&(who.pod_uid, uid, image));
         let pods = &mut self.pods;
@@ -132,6 +139,10 @@ impl Names {
 }
 
 impl Who<'_> {
+    fn is_named(&self) -> bool {
+        !self.namespace.is_empty() && !self.pod.is_empty()
+    }
+
     fn name(&self, pods: &mut PodNames) -> Arc<PodName> {
         pods.share([self.namespace, self.pod, self.pod_uid])
     }

@@ -170,3 +170,16 @@ fn what_is_of_no_use_is_an_error() {
     let text = format!("container_tasks_state{{id=x}} five\n{cpu}{{{labels}}} 5 6\n");
     assert_eq!(lines::<KubeletCadvisor>(&text).len(), 1, "what is not used is not looked at");
 }
+
+/// One line without a namespace, of a host that says strange things, would end the stream of all.
+#[test]
+fn what_has_no_namespace_is_left_out() {
+    let nameless = r#"id="/x",namespace="",pod="p",container="c""#;
+    let good = labels("/x", "c");
+    let text = [nameless, &good]
+        .map(|labels| format!("container_cpu_usage_seconds_total{{{labels}}} 5 1000\n"));
+    assert_eq!(lines::<KubeletCadvisor>(&text.concat()).len(), 1);
+    let pod = r#"id="/x",namespace="",pod="p",container="",interface="eth0""#;
+    let text = format!("{}container_network_receive_bytes_total{{{pod}}} 5 1000\n", text[1]);
+    assert_eq!(lines::<KubeletCadvisor>(&text).len(), 1);
+}
