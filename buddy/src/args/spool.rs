@@ -21,11 +21,11 @@ const MEMORY_BYTES: usize = 64 << 20;
 pub struct SpoolArgs {
     /// A directory where rows that were not delivered are kept as they are polled, so that they
     /// outlast a stop or a crash of the buddy; without it they are in memory
-    #[arg(long = "spool", value_name = "DIR")]
+    #[arg(id = "spool", long = "spool", value_name = "DIR")]
     pub directory: Option<PathBuf>,
     /// Room for rows that are not delivered yet; past it the oldest are lost [default: 1GiB with
     /// --spool, else 64MiB of memory]
-    #[arg(long = "spool-bytes", hide_short_help = true, value_name = "SIZE", value_parser = parse_bytes)]
+    #[arg(id = "spool_bytes", long = "spool-bytes", hide_short_help = true, value_name = "SIZE", value_parser = parse_bytes)]
     pub bytes: Option<ByteSize>,
     /// When what is in the spool outlasts a power cut: `always`, after each write, which costs a
     /// write of the disk's own for each host or group of hosts; `interval=DURATION`, so that a power

@@ -85,25 +85,25 @@ impl Directory {
                 Ok(scanned) => {
                     if let Some(damage) = &scanned.damage {
                         damaged(&path, damage);
-                        cut(&path, scanned.bytes);
+                        if damage.is_lasting {
+                            cut(&path, scanned.bytes);
+                        }
                     }
                     all.push(scanned);
                 }
                 Err(damage) => {
                     damaged(&path, &damage);
-                    self.set_aside(&path, &damage);
+                    if damage.is_lasting {
+                        self.set_aside(&path, &damage);
+                    }
                 }
             }
         }
         Ok(all)
     }
 
-    /// What another version wrote stays for that version. What was just begun, or is no file, has
-    /// nothing to look at.
+    /// What was just begun has nothing to look at.
     fn set_aside(&self, path: &Path, damage: &Damage) {
-        if damage.reason.contains("another version") || path.is_dir() {
-            return;
-        }
         let done = match damage.bytes {
             0 => fs::remove_file(path),
             _ => fs::rename(path, self.path.join(UNUSABLE)),

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -44,6 +45,8 @@ pub struct Damage {
     pub bytes: u64,
     /// Frames in it that can be told.
     pub frames: u64,
+    /// Whether it is what the file says; else the disk or the system does not give it, now.
+    pub is_lasting: bool,
 }
 
 /// Looks through a file.
@@ -51,14 +54,14 @@ pub struct Damage {
 /// # Errors
 /// When nothing of it can be used.
 pub fn scan(path: &Path) -> Result<Scanned, Damage> {
-    let whole = |reason: String, bytes| Damage { reason, bytes, frames: 0 };
-    let file = File::open(path).map_err(|error| whole(error.to_string(), 0))?;
-    let metadata = file.metadata().map_err(|error| whole(error.to_string(), 0))?;
+    let refused = |error: io::Error| Damage::of_disk(error.to_string(), 0);
+    let file = File::open(path).map_err(refused)?;
+    let metadata = file.metadata().map_err(refused)?;
     let length = metadata.len();
     if !metadata.is_file() {
-        return Err(whole("it is no file".to_owned(), 0));
+        return Err(Damage::of_disk("it is no file".to_owned(), 0));
     }
-    check_magic(&file).map_err(|reason| whole(reason, length))?;
+    check_magic(&file, length)?;
     let mut scanned = Scanned {
         path: path.to_owned(),
         open: Bytes::new(),
@@ -69,29 +72,43 @@ pub fn scan(path: &Path) -> Result<Scanned, Damage> {
         bytes: MAGIC.len() as u64,
         damage: None,
     };
-    let reason = scanned.read(&file).unwrap_or_else(|error| Some(error.to_string()));
+    let (reason, is_lasting) = match scanned.read(&file) {
+        Ok(reason) => (reason, true),
+        Err(error) => (Some(error.to_string()), false),
+    };
     if let Some(reason) = reason {
         let bytes = length.saturating_sub(scanned.bytes);
         let frames = frames_after(&file, scanned.bytes, length);
-        scanned.damage = Some(Damage { reason, bytes, frames });
+        scanned.damage = Some(Damage { reason, bytes, frames, is_lasting });
     }
     match (scanned.open.is_empty(), scanned.damage.take()) {
-        (true, damage) => Err(damage.unwrap_or_else(|| whole("it is empty".to_owned(), length))),
+        (true, damage) => Err(damage.unwrap_or_else(|| Damage::of_file("it is empty", length))),
         (false, damage) => Ok(Scanned { damage, ..scanned }),
     }
 }
 
-fn check_magic(file: &File) -> Result<(), String> {
-    use std::os::unix::fs::FileExt;
+impl Damage {
+    fn of_file(reason: &str, bytes: u64) -> Self {
+        Self { reason: reason.to_owned(), bytes, frames: 0, is_lasting: true }
+    }
+
+    fn of_disk(reason: String, bytes: u64) -> Self {
+        Self { reason, bytes, frames: 0, is_lasting: false }
+    }
+}
+
+fn check_magic(file: &File, length: u64) -> Result<(), Damage> {
     let mut start = [0; MAGIC.len()];
     match file.read_exact_at(&mut start, 0) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err("it is empty".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(Damage::of_file("it is empty", length))
+        }
+        Err(error) => Err(Damage::of_disk(error.to_string(), length)),
         Ok(()) if start == MAGIC => Ok(()),
         Ok(()) if start.starts_with(b"heapster-spool ") => {
-            Err("it was written by another version".to_owned())
+            Err(Damage::of_disk("it was written by another version".to_owned(), length))
         }
-        Ok(()) => Err("it is no spool file".to_owned()),
+        Ok(()) => Err(Damage::of_file("it is no spool file", length)),
     }
 }
 
@@ -128,7 +145,8 @@ impl Scanned {
             Kind::Checkpoint => self.through = record.sequence,
             Kind::Rows | Kind::Events => {
                 let before = self.numbers.last().unwrap_or(self.through);
-                if before > 0 && record.sequence != before + 1 || record.sequence == 0 {
+                let follows = record.sequence.checked_sub(1) == Some(before);
+                if before > 0 && !follows || record.sequence == 0 {
                     return Err("its records are out of order");
                 }
                 let is_events = record.kind == Kind::Events;
@@ -144,7 +162,6 @@ impl Scanned {
 /// Frames after a place that is broken, as far as lengths lead from one to the next: they were
 /// written, and are lost with what they build on.
 fn frames_after(file: &File, offset: u64, length: u64) -> u64 {
-    use std::os::unix::fs::FileExt;
     let (mut at, mut frames) = (offset, 0);
     let mut header = [0; HEADER_BYTES];
     while at + HEADER_BYTES as u64 <= length && file.read_exact_at(&mut header, at).is_ok() {
