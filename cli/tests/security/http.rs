@@ -1,5 +1,11 @@
 //! Who may look, by HTTP.
 
+use std::{
+    io::Write,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
 use heapster_testkit::http::Request;
 
 use crate::support::{Keys, Master, SOON, heapster, printed};
@@ -144,4 +150,31 @@ fn standalone_needs_nothing_on_its_own_machine() {
     let connected = || ask(&reader).body.contains("\"connected\":true").then_some(());
     crate::support::eventually(connected, || encrypted.output());
     assert_eq!(ask("x").status, 401);
+}
+
+/// Who connects and says nothing, or something that is no TLS, keeps nobody else waiting.
+#[test]
+fn silent_connections_keep_nobody_waiting() {
+    let keys = Keys::new();
+    let reader = keys.token("reader", &["--access", "read"]);
+    keys.token("lab", &["--cluster", "lab"]);
+    let master = Master::start(&keys.master_options());
+    let mut silent = Vec::new();
+    for number in 0..200_u8 {
+        for port in [master.grpc, master.http] {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            if number % 2 == 0 {
+                // The beginning of a TLS record that never comes.
+                stream.write_all(&[22, 3, 1, 2, 0, 1]).unwrap();
+            }
+            silent.push(stream);
+        }
+    }
+    let asked = Instant::now();
+    assert_eq!(master.ask(&keys, &reader, "/validate").status, 200);
+    let (url, ca, token) = (master.url(), keys.text("ca.crt"), keys.text("lab.token"));
+    let options = ["--master", &url, "--master-ca", &ca, "--token-file", &token];
+    master.buddy(&options).line("connected to the master", SOON).unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(9), "they were waited for");
+    drop(silent);
 }
