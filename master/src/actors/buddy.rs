@@ -8,6 +8,7 @@ use std::sync::{
 pub use heapster_shared::access::Role;
 use heapster_shared::event::ObserverState;
 
+use super::rate::Rate;
 use crate::{core::assign::Arrival, status::BuddyStatus};
 
 /// Observers of one buddy that are remembered.
@@ -83,6 +84,7 @@ pub struct BuddyRecord {
     pub rejected_frames: AtomicU64,
     pub spool_bytes: AtomicU64,
     pub dropped_frames: AtomicU64,
+    pub rate: Rate,
     observers: Mutex<Vec<ObserverState>>,
     last_error: Mutex<String>,
     /// Where another instance came from that was turned away, and when.
@@ -106,6 +108,7 @@ impl BuddyRecord {
             rejected_frames: AtomicU64::default(),
             spool_bytes: AtomicU64::default(),
             dropped_frames: AtomicU64::default(),
+            rate: Rate::default(),
             observers: Mutex::default(),
             last_error: Mutex::default(),
             duplicate: Mutex::default(),
@@ -172,6 +175,7 @@ impl BuddyRecord {
             received_frames: self.received_frames.load(Relaxed),
             retried_frames: self.retried_frames.load(Relaxed),
             rejected_frames: self.rejected_frames.load(Relaxed),
+            slowed_ms: self.rate.slowed_ms(),
             spool_bytes: self.spool_bytes.load(Relaxed),
             dropped_frames: self.dropped_frames.load(Relaxed),
             observers: self.observers.lock().unwrap_or_else(PoisonError::into_inner).clone(),
