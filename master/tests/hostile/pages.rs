@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     all_is_well,
     harness::{Bench, with_master},
+    wire::RawPeer,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -130,6 +131,16 @@ fn paths_lead_nowhere_else() {
             let answer = ask(bench.http, request.as_bytes()).await;
             assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
         }
+        all_is_well(&bench, 0).await;
+    });
+}
+
+/// Requests without end, of which no answer is taken: the kernel ends the connection.
+#[test]
+fn who_takes_no_answer_is_cut() {
+    with_master(&["--idle-timeout", "600ms"], async |bench| {
+        let request = b"GET /healthz HTTP/1.1\r\nhost: master\r\n\r\n";
+        RawPeer::connect(bench.http).await.flood(request).await;
         all_is_well(&bench, 0).await;
     });
 }

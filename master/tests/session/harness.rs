@@ -196,6 +196,7 @@ impl Handler<Drain> for RecordingSink {
 pub struct Bench {
     pub address: SocketAddr,
     /// Where it answers HTTP.
+    #[allow(dead_code)] // read by the tests of hostile peers alone
     pub http: SocketAddr,
     /// The authority of its certificate; nothing where it speaks in plain text.
     pub ca: Option<String>,
