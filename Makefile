@@ -33,8 +33,8 @@ lint: ## Clippy, warnings denied
 doc: ## Build the API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-tidy: ## Check the tree's own rules (arrows, headers, links)
-	cargo test --quiet --package heapster-testkit --test tidy
+tidy: ## Check the tree's own rules (arrows, headers, links) and what is built in (licences, bans)
+	cargo test --quiet --package heapster-testkit --test tidy --test dependencies
 
 docs: ## Write the generated parts of docs/ anew
 	HEAPSTER_UPDATE_DOCS=1 cargo test --quiet --package heapster --test docs

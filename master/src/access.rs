@@ -6,7 +6,9 @@
 
 mod follow;
 mod listen;
+mod patience;
 mod rules;
+mod shares;
 mod shown;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -26,8 +28,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use listen::Within;
-pub(crate) use listen::{Connections, Peer, accept, connections};
+pub(crate) use listen::{Connections, Entrance, Peer, accept, connections};
+pub(crate) use patience::OpenStream;
 pub use rules::{BuddyDenied, Rules, Who};
+pub(crate) use shares::{Share, Shares, origin};
 pub use shown::{Shown, bearer};
 
 use crate::args::MasterArgs;

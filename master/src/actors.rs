@@ -6,6 +6,7 @@ pub mod exit;
 pub mod ledger;
 pub mod mailbox;
 pub mod model;
+pub mod rate;
 pub mod router;
 pub mod session;
 pub mod sink;

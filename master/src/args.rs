@@ -59,7 +59,8 @@ pub struct MasterArgs {
     pub limits: LimitArgs,
 }
 
-/// Bounds on what a single buddy may send. A buddy is told of them when it connects.
+/// Bounds on what a single buddy may send, of which it is told when it connects, and on who may connect
+/// how often and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Args)]
 #[command(next_help_heading = "Limits on what a buddy may send")]
 pub struct LimitArgs {
@@ -81,6 +82,54 @@ pub struct LimitArgs {
     /// Clusters that may be known at a time
     #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 1000)]
     pub max_clusters: usize,
+    /// Bytes of frames a second, decompressed, that a buddy may send; who sends more has to wait
+    #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "64MiB")]
+    pub max_bytes_per_second: ByteSize,
+    /// Connections of buddies at a time
+    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 8192)]
+    pub max_connections: usize,
+    /// Connections of buddies at a time from one address, or one /64 of IPv6
+    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 2048)]
+    pub max_connections_per_address: usize,
+    /// Buddies at a time with one credential, or from one address where nobody is asked for any
+    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 2048)]
+    pub max_sessions_per_credential: usize,
+    /// How long who connects may take for TLS, the head of a request and the first message of a stream
+    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub handshake_timeout: Duration,
+    /// When a connection ends that no buddy uses, or that takes nothing of what is sent
+    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub idle_timeout: Duration,
+}
+
+/// A frame of the largest size may hold up its buddy for so many seconds.
+const LONGEST_WAIT_SECONDS: u64 = 8;
+
+impl LimitArgs {
+    fn check(&self) -> Result<(), String> {
+        if self.credit_bytes.0 == 0 || self.max_frame_bytes.0 == 0 {
+            return Err("--credit-bytes and --max-frame-bytes must be more than 0".to_owned());
+        }
+        if self.max_bytes_per_second.0 < self.max_frame_bytes.0 / LONGEST_WAIT_SECONDS {
+            return Err(format!(
+                "--max-bytes-per-second must be at least an eighth of --max-frame-bytes ({})",
+                self.max_frame_bytes
+            ));
+        }
+        for (option, count) in [
+            ("--max-connections", self.max_connections),
+            ("--max-connections-per-address", self.max_connections_per_address),
+            ("--max-sessions-per-credential", self.max_sessions_per_credential),
+        ] {
+            if count == 0 {
+                return Err(format!("{option} must be more than 0: no buddy could connect"));
+            }
+        }
+        if self.handshake_timeout.is_zero() || self.idle_timeout.is_zero() {
+            return Err("--handshake-timeout and --idle-timeout must be more than 0".to_owned());
+        }
+        Ok(())
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -107,9 +156,7 @@ impl MasterArgs {
     /// A sentence for the user.
     pub fn check(&self) -> Result<(), String> {
         self.access.check(self.insecure, !self.listen.ip().is_loopback())?;
-        if self.limits.credit_bytes.0 == 0 || self.limits.max_frame_bytes.0 == 0 {
-            return Err("--credit-bytes and --max-frame-bytes must be more than 0".to_owned());
-        }
+        self.limits.check()?;
         if self.listen == self.grpc_address() && self.listen.port() != 0 {
             return Err(format!(
                 "--listen and --grpc-listen are both {}: give each its own port",
@@ -153,5 +200,17 @@ mod tests {
         let same = parse(&["--insecure", "--listen", "[::1]:1", "--grpc-listen", "[::1]:1"]);
         assert!(same.unwrap().check().unwrap_err().contains("its own port"));
         assert!(parse(&["--resolution", "1ms"]).is_err());
+    }
+
+    #[test]
+    fn limits_that_let_nobody_in_are_refused() {
+        let error = |limits: &[&str]| parse(&[&["--insecure"], limits].concat()).unwrap().check();
+        for option in ["--max-connections", "--max-sessions-per-credential", "--credit-bytes"] {
+            assert!(error(&[option, "0"]).unwrap_err().contains(option), "{option}");
+        }
+        assert!(error(&["--idle-timeout", "0s"]).unwrap_err().contains("more than 0"));
+        let slow = ["--max-frame-bytes", "8MiB", "--max-bytes-per-second", "1023KiB"];
+        assert!(error(&slow).unwrap_err().contains("an eighth of --max-frame-bytes"));
+        assert_eq!(error(&["--max-frame-bytes", "8MiB", "--max-bytes-per-second", "1MiB"]), Ok(()));
     }
 }

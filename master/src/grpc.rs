@@ -12,9 +12,10 @@ pub mod decode;
 pub mod door;
 mod ingest;
 mod service;
+mod sessions;
 mod turns;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use actix::Addr;
 use decode::ReaderLimits;
@@ -25,7 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, transport::Server};
 
 use crate::{
-    access::{Connections, Door, Peer, Shown, bearer},
+    access::{self, Connections, Door, OpenStream, Peer, Shares, Shown, bearer},
     actors::{router::SinkSlot, supervisor::Supervisor},
     args::LimitArgs,
     core::room::Room,
@@ -34,12 +35,13 @@ pub use turns::{BACKFILL_TURNS, LIVE_TURNS, Turns};
 
 /// Messages to a buddy that may wait for it to read them.
 const OUTBOX_BOUND: usize = 64;
-/// The first message of a stream must come within this time.
-const FIRST_MESSAGE: Duration = Duration::from_secs(10);
-/// A connection that answers no ping for this long is cut.
-const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Streams of one connection: a buddy needs three.
-const MAX_STREAMS: u32 = 64;
+const MAX_STREAMS: u32 = 16;
+/// Bytes of the headers of a request, as HTTP/2 counts them.
+const MAX_HEADER_BYTES: u32 = 16 << 10;
+/// Streams that the buddy may have opened and reset without the server having looked at them, and
+/// streams that the server had to reset; past these the connection ends.
+const MAX_RESETS: (usize, usize) = (20, 64);
 /// Ingest streams of one session, one for each purpose.
 const MAX_INGEST_STREAMS: u32 = 2;
 /// Bytes that may be under way on a stream without the master having read them.
@@ -71,6 +73,8 @@ pub struct Context {
     pub closing: CancellationToken,
     /// The Ingest streams that are open.
     pub ingests: TaskTracker,
+    /// The sessions of each credential, by its name.
+    pub(crate) sessions: Shares<String>,
 }
 
 /// Where a request comes from, for people.
@@ -80,6 +84,18 @@ fn peer<T>(request: &Request<T>) -> String {
         Some(Peer { address: Some(address), .. }) => address.to_string(),
         _ => String::new(),
     }
+}
+
+/// Whom a request is counted for; nothing within this process.
+fn origin<T>(request: &Request<T>) -> Option<IpAddr> {
+    let address = request.extensions().get::<Peer>()?.address?;
+    Some(access::origin(address.ip()))
+}
+
+/// Keeps the connection of a request for as long as it is held.
+fn begin<T>(request: &Request<T>) -> OpenStream {
+    let peer = request.extensions().get::<Peer>();
+    peer.map(|peer| peer.streams.clone()).unwrap_or_default().begin()
 }
 
 /// What whoever makes a request shows of himself.
@@ -101,6 +117,8 @@ pub(crate) async fn serve(context: Context, connections: Connections) -> anyhow:
         .build_v1()?;
     let (health, health_service) = tonic_health::server::health_reporter();
     let max_bytes = ReaderLimits::from(&context.limits).max_frame_bytes;
+    // A connection that answers no ping within two thirds of this is cut.
+    let ping = context.limits.idle_timeout / 3;
     let (draining, closing) = (context.draining.clone(), context.closing.clone());
     let heapster = BuddyService { context: Arc::new(context), max_bytes };
     health.set_serving::<BuddyService>().await;
@@ -109,8 +127,11 @@ pub(crate) async fn serve(context: Context, connections: Connections) -> anyhow:
         health.set_not_serving::<BuddyService>().await;
     };
     let server = Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .http2_keepalive_interval(Some(ping))
+        .http2_keepalive_timeout(Some(ping))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS.0))
+        .http2_max_local_error_reset_streams(Some(MAX_RESETS.1))
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

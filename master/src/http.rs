@@ -4,6 +4,7 @@
 //! limit, and write down the answer. What cannot be answered is a JSON object with one sentence.
 
 mod ask;
+mod bounds;
 #[doc(hidden)]
 pub mod door;
 mod error;
@@ -29,7 +30,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use actix_web::{
@@ -39,6 +40,7 @@ use actix_web::{
     web,
 };
 
+pub use bounds::Bounds;
 pub use model::{PointAnswer, SeriesAnswer};
 pub use routes::configure;
 pub use schema::{LabelDescription, MetricDescription, SchemaAnswer};
@@ -81,15 +83,21 @@ impl AppState {
 /// Threads that serve; answers are small, and the work is the model's.
 const WORKERS: usize = 2;
 
-/// How long a client may take to send its request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Handshakes of TLS that a thread does at a time.
+const HANDSHAKES: usize = 64;
 
 /// Serves whom the door lets in, on a socket that is bound already, until the server is dropped or
 /// stopped by its handle.
 ///
 /// # Errors
 /// When the socket cannot be listened on, or TLS cannot be set up.
-pub fn serve(listener: TcpListener, state: AppState, door: Arc<Door>) -> anyhow::Result<Server> {
+pub fn serve(
+    listener: TcpListener,
+    state: AppState,
+    door: Arc<Door>,
+    bounds: Bounds,
+) -> anyhow::Result<Server> {
+    let doorkeeper = bounds::Doorkeeper::new(&bounds);
     let state = web::Data::new(state);
     let tls = door.tls(&[])?;
     let door = web::Data::from(door);
@@ -103,9 +111,16 @@ pub fn serve(listener: TcpListener, state: AppState, door: Arc<Door>) -> anyhow:
     });
     let server = server
         .workers(WORKERS)
-        .client_request_timeout(REQUEST_TIMEOUT)
+        .max_connections(bounds.connections.div_ceil(WORKERS))
+        .max_connection_rate(HANDSHAKES)
+        .tls_handshake_timeout(bounds.request)
+        .client_request_timeout(bounds.request)
+        .keep_alive(bounds.idle)
         .shutdown_timeout(5)
-        .on_connect(gate::keep_chain)
+        .on_connect(move |connection, data| {
+            gate::keep_chain(connection, data);
+            doorkeeper.look_at(connection, data);
+        })
         .disable_signals();
     let server = match tls {
         Some(tls) => server.listen_rustls_0_23(listener, tls)?,

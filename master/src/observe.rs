@@ -1,6 +1,6 @@
 //! The state of the whole master, asked of its actors: one that is stuck is left out in time.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use actix::Addr;
 use async_trait::async_trait;
@@ -8,6 +8,7 @@ use futures::future::join_all;
 use tokio::time::timeout;
 
 use crate::{
+    access::Shares,
     actors::{
         Observe,
         cluster::{AskPollNeed, Cluster, ClusterReport, PollNeed},
@@ -15,7 +16,9 @@ use crate::{
         router::SinkSlot,
         supervisor::{ListClusters, Supervisor},
     },
-    status::{ActorStatus, BuddyStatus, ClusterStatus, SinkStatus, StatusSource},
+    status::{
+        ActorStatus, BuddyStatus, ClusterStatus, ConnectionsStatus, SinkStatus, StatusSource,
+    },
 };
 
 /// An actor that does not answer within this time is left out of a page, or shown as silent.
@@ -28,13 +31,18 @@ const TREE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct StatusHandle {
     supervisor: Addr<Supervisor>,
     sinks: Arc<[Arc<SinkSlot>]>,
+    connections: Shares<IpAddr>,
 }
 
 impl StatusHandle {
-    /// A handle over the actors of this supervisor and these sinks.
+    /// A handle over the actors of this supervisor, these sinks and connections.
     #[must_use]
-    pub fn new(supervisor: Addr<Supervisor>, sinks: Vec<Arc<SinkSlot>>) -> Self {
-        Self { supervisor, sinks: sinks.into() }
+    pub(crate) fn new(
+        supervisor: Addr<Supervisor>,
+        sinks: Vec<Arc<SinkSlot>>,
+        connections: Shares<IpAddr>,
+    ) -> Self {
+        Self { supervisor, sinks: sinks.into(), connections }
     }
 
     /// Which hosts of each cluster are polled, and by how many, for whoever can start a buddy that
@@ -60,6 +68,11 @@ impl StatusHandle {
 
 #[async_trait]
 impl StatusSource for StatusHandle {
+    fn connections(&self) -> ConnectionsStatus {
+        let (open, refused) = (self.connections.held(), self.connections.refused());
+        ConnectionsStatus { open, refused }
+    }
+
     async fn clusters(&self) -> Vec<ClusterStatus> {
         self.reports().await.into_iter().map(|report| report.cluster).collect()
     }

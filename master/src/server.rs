@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    access::{Connections, Door, Within, accept, connections},
+    access::{Connections, Door, Entrance, Shares, Within, accept, connections},
     actors::{
         Drain, SinkChild,
         exit::Intensity,
@@ -75,6 +75,7 @@ pub struct Master {
     http: Option<TcpListener>,
     within: Within,
     connections: Connections,
+    shares: Shares<IpAddr>,
     context: grpc::Context,
     supervisor: Addr<Supervisor>,
     sinks: Vec<Arc<SinkSlot>>,
@@ -131,13 +132,17 @@ impl Master {
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
             ingests: TaskTracker::new(),
+            sessions: Shares::new(usize::MAX, args.limits.max_sessions_per_credential),
         };
+        let limits = &args.limits;
+        let shares = Shares::new(limits.max_connections, limits.max_connections_per_address);
         let (within, connections) = connections();
         Ok(Self {
             grpc,
             http: Some(http),
             within,
             connections,
+            shares,
             context,
             supervisor,
             sinks,
@@ -175,7 +180,7 @@ impl Master {
     /// What the pages ask for the state of the master.
     #[must_use]
     pub fn status(&self) -> StatusHandle {
-        StatusHandle::new(self.supervisor.clone(), self.sinks.clone())
+        StatusHandle::new(self.supervisor.clone(), self.sinks.clone(), self.shares.clone())
     }
 
     /// Cancelled as soon as the master stops taking anything in: it is not ready any more.
@@ -196,7 +201,9 @@ impl Master {
         info!(address = %listener.local_addr()?, tls = tls.is_some(), "waiting for buddies");
         let closing = self.context.closing.clone();
         tokio::spawn(door.follow(closing.clone()));
-        tokio::spawn(accept(listener, tls, self.within, closing));
+        let patience = (&self.context.limits).into();
+        let entrance = Entrance { tls, patience, shares: self.shares };
+        tokio::spawn(accept(listener, entrance, self.within, closing));
         let mut server = tokio::spawn(grpc::serve(self.context.clone(), self.connections));
         let end = tokio::select! {
             () = stop.cancelled() => Ok(()),

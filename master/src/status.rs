@@ -20,6 +20,19 @@ pub trait StatusSource: Send + Sync {
     async fn sinks(&self) -> Vec<SinkStatus>;
     /// The tree of actors, parents before children.
     async fn actors(&self) -> Vec<ActorStatus>;
+    /// The connections of buddies.
+    fn connections(&self) -> ConnectionsStatus {
+        ConnectionsStatus::default()
+    }
+}
+
+/// The connections of buddies to the master.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ConnectionsStatus {
+    /// Open now, those within the process left out.
+    pub open: usize,
+    /// Refused since the master started, because there were too many.
+    pub refused: u64,
 }
 
 /// A cluster.
@@ -102,6 +115,9 @@ pub struct BuddyStatus {
     pub retried_frames: u64,
     /// Frames answered with `rejected`.
     pub rejected_frames: u64,
+    /// How long it had to wait since it connected, in milliseconds, because it sent more than
+    /// `--max-bytes-per-second`.
+    pub slowed_ms: u64,
     /// Bytes in its spool, as of its last heartbeat.
     pub spool_bytes: u64,
     /// Frames that its full spool dropped, as of its last heartbeat.

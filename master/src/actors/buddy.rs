@@ -8,6 +8,7 @@ use std::sync::{
 pub use heapster_shared::access::Role;
 use heapster_shared::event::ObserverState;
 
+use super::rate::Rate;
 use crate::{core::assign::Arrival, status::BuddyStatus};
 
 /// Observers of one buddy that are remembered.
@@ -87,6 +88,7 @@ pub struct BuddyRecord {
     pub dropped_frames: AtomicU64,
     pub damaged_frames: AtomicU64,
     spool_error: Mutex<String>,
+    pub rate: Rate,
     observers: Mutex<Vec<ObserverState>>,
     last_error: Mutex<String>,
     /// Where another instance came from that was turned away, and when.
@@ -112,6 +114,7 @@ impl BuddyRecord {
             dropped_frames: AtomicU64::default(),
             damaged_frames: AtomicU64::default(),
             spool_error: Mutex::default(),
+            rate: Rate::default(),
             observers: Mutex::default(),
             last_error: Mutex::default(),
             duplicate: Mutex::default(),
@@ -180,6 +183,7 @@ impl BuddyRecord {
             received_frames: self.received_frames.load(Relaxed),
             retried_frames: self.retried_frames.load(Relaxed),
             rejected_frames: self.rejected_frames.load(Relaxed),
+            slowed_ms: self.rate.slowed_ms(),
             spool_bytes: self.spool_bytes.load(Relaxed),
             dropped_frames: self.dropped_frames.load(Relaxed),
             damaged_frames: self.damaged_frames.load(Relaxed),

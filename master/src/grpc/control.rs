@@ -1,26 +1,28 @@
 //! A Control stream: the handshake, then hosts, health and heartbeats up, and requests down.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use heapster_proto::{
     VERSION,
     v1::{self, FromBuddy, ToBuddy, from_buddy, refusal::Code, to_buddy},
 };
 use heapster_shared::{SOFTWARE, tick::unix_ms};
+use prost::Message as _;
 use tokio::{
     sync::{mpsc, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tonic::{Status, Streaming};
 use tracing::{debug, warn};
 
 use super::{
-    Context, FIRST_MESSAGE, MAX_INGEST_STREAMS, assignment, convert,
+    Context, MAX_INGEST_STREAMS, assignment, convert,
     decode::{DecodeError, ReaderLimits},
-    ingest::status_of,
+    ingest::{paced, status_of},
+    sessions,
 };
 use crate::{
-    access::{BuddyDenied, Rules, Shown},
+    access::{BuddyDenied, Rules, Share, Shown},
     actors::{
         buddy::{Identity, Role},
         cluster::{Cluster, Join, JoinError, Joined, UpdateHealth, UpdateHosts},
@@ -49,6 +51,8 @@ type Outbox = mpsc::Sender<Result<ToBuddy, Status>>;
 /// Who opens a stream.
 pub(super) struct Caller {
     pub(super) peer: String,
+    /// Whom it is counted for where nobody is asked for a credential.
+    pub(super) origin: Option<IpAddr>,
     pub(super) shown: Shown,
 }
 
@@ -62,7 +66,7 @@ pub(super) async fn serve(
     let peer = caller.peer.clone();
     let first = tokio::select! {
         () = context.draining.cancelled() => Err(going_away()),
-        first = timeout(FIRST_MESSAGE, inbound.message()) => {
+        first = timeout(context.limits.handshake_timeout, inbound.message()) => {
             first.unwrap_or_else(|_| Err(Status::deadline_exceeded("no Hello came")))
         }
     };
@@ -87,7 +91,7 @@ pub(super) async fn serve(
 async fn welcome(
     context: &Arc<Context>,
     hello: v1::Hello,
-    Caller { peer, shown }: Caller,
+    Caller { peer, origin, shown }: Caller,
 ) -> Result<Stream, v1::Refusal> {
     if !hello.versions.contains(&VERSION) {
         let message = format!(
@@ -108,9 +112,10 @@ async fn welcome(
     who.name().clone_into(&mut identity.credential);
     let pass =
         Pass { shown, rules, cluster: identity.cluster.clone(), roles: identity.roles.clone() };
+    let busy = |message: String| refusal(Code::Overloaded, message, RETRY_MS);
+    let share = sessions::share(context, &who, origin).map_err(busy)?;
     let buddy_id = identity.buddy_id.clone();
     let find = FindCluster { name: identity.cluster.clone(), create: true };
-    let busy = |message: String| refusal(Code::Overloaded, message, RETRY_MS);
     let found = context.supervisor.send(find).await;
     let cluster = match found.unwrap_or(Err(FindError::Unavailable)) {
         Ok(cluster) => cluster,
@@ -122,7 +127,17 @@ async fn welcome(
         Ok(Err(error)) => return Err(join_refusal(&error, &buddy_id)),
         Err(_) => return Err(busy(FindError::Unavailable.to_string())),
     };
-    Ok(Stream { context: Arc::clone(context), limits, buddy_id, cluster, joined, downlink, pass })
+    Ok(Stream {
+        context: Arc::clone(context),
+        limits,
+        buddy_id,
+        cluster,
+        joined,
+        downlink,
+        pass,
+        resume: None,
+        _share: share,
+    })
 }
 
 fn denied(denied: BuddyDenied) -> v1::Refusal {
@@ -199,6 +214,9 @@ struct Stream {
     joined: Joined,
     downlink: mpsc::Receiver<Downlink>,
     pass: Pass,
+    /// When the next message may be read, of a buddy that sends too fast.
+    resume: Option<Instant>,
+    _share: Option<Share<String>>,
 }
 
 impl Stream {
@@ -265,7 +283,7 @@ impl Stream {
                     let order = self.joined.orders.borrow_and_update().clone();
                     self.assign(order, outbox).await?;
                 }
-                message = inbound.message() => match message? {
+                message = paced(self.resume, inbound) => match message? {
                     Some(FromBuddy { kind: Some(from_buddy::Kind::Goodbye(_)) }) => {
                         return Ok(Exit::Drained);
                     }
@@ -277,7 +295,10 @@ impl Stream {
     }
 
     async fn take(&mut self, message: FromBuddy, outbox: &Outbox) -> Result<(), Status> {
-        self.joined.record.heard(unix_ms());
+        let (record, limits) = (&self.joined.record, &self.context.limits);
+        record.heard(unix_ms());
+        let per_second = limits.max_bytes_per_second.0;
+        self.resume = record.rate.spend(message.encoded_len(), per_second, Instant::now());
         match message.kind {
             Some(from_buddy::Kind::Hello(_)) => {
                 return Err(Status::invalid_argument("Hello comes once, and first"));

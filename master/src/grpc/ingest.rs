@@ -18,17 +18,17 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use bytes::Bytes;
 use credit::CreditLine;
 use heapster_proto::v1::Receipt;
-use heapster_shared::tick::unix_ms;
+use heapster_shared::{row::Block, tick::unix_ms};
 use receipts::{Entry, Receipts};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 
 use super::{
-    Context, FIRST_MESSAGE,
+    Context,
     decode::{Content, DecodeError, Opening, ReadFrame, ReaderLimits, SegmentReader},
 };
 use crate::{
@@ -78,6 +78,7 @@ pub(super) async fn serve(
         memory: context.streams.take(0),
         lacking: SinkSet::EMPTY,
         impatient: false,
+        resume: None,
     };
     let end = stream.read_all(inbound).await;
     if let (Err(status), Some(segment)) = (&end, &stream.segment)
@@ -111,6 +112,25 @@ pub(super) fn status_of(error: DecodeError) -> Status {
     }
 }
 
+/// The next message, once it may be read.
+pub(super) async fn paced<T>(
+    resume: Option<Instant>,
+    inbound: &mut Streaming<T>,
+) -> Result<Option<T>, Status> {
+    if let Some(resume) = resume {
+        sleep_until(resume).await;
+    }
+    inbound.message().await
+}
+
+/// What a frame costs: its bytes, or its values where these are more, for a column of one value may
+/// stand for any number of them.
+fn cost(bytes: usize, content: &Content) -> usize {
+    let Content::Rows(rows) = content else { return bytes };
+    let values = |block: &Block| block.len() * block.layout().fields().len();
+    bytes.max(rows.blocks.iter().map(values).sum())
+}
+
 fn session_gone() -> Status {
     Status::unauthenticated("this session is not known: open Control again")
 }
@@ -133,6 +153,9 @@ struct Stream {
     lacking: SinkSet,
     /// It has waited for them in vain.
     impatient: bool,
+    /// When the next frame may be read, of a buddy that sends too fast. Until then its credit is used
+    /// up and not given back.
+    resume: Option<Instant>,
 }
 
 /// The segment that is being read.
@@ -162,7 +185,7 @@ impl Stream {
         let Some(segment) = &self.segment else {
             return tokio::select! {
                 () = self.context.draining.cancelled() => Err(unavailable()),
-                first = timeout(FIRST_MESSAGE, inbound.message()) => {
+                first = timeout(self.context.limits.handshake_timeout, inbound.message()) => {
                     first.unwrap_or_else(|_| Err(Status::deadline_exceeded("no Open came")))
                 }
             };
@@ -173,7 +196,7 @@ impl Stream {
                 "the stream was ended: its session is over, or a newer stream took its place",
             )),
             () = self.context.draining.cancelled() => Err(unavailable()),
-            frame = inbound.message() => frame.map_err(|status| self.transport(status)),
+            frame = paced(self.resume, inbound) => frame.map_err(|status| self.transport(status)),
         }
     }
 
@@ -229,6 +252,9 @@ impl Stream {
         segment.record.heard(unix_ms());
         segment.record.received_frames.fetch_add(1, Relaxed);
         segment.record.received_bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Relaxed);
+        let per_second = self.context.limits.max_bytes_per_second.0;
+        let cost = cost(bytes, &content);
+        self.resume = segment.record.rate.spend(cost, per_second, Instant::now());
         Ok(match content {
             Content::Define(mut definitions) => {
                 let request = std::mem::take(&mut definitions.request);

@@ -24,9 +24,9 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    Context, OUTBOX_BOUND,
+    Context, OUTBOX_BOUND, begin,
     control::{self, Caller},
-    ingest, peer, shown,
+    ingest, origin, peer, shown,
 };
 
 const CONTROL: &str = "/heapster.v1.Heapster/Control";
@@ -83,10 +83,14 @@ impl StreamingService<v1::FromBuddy> for Control {
     type Future = BoxFuture<Answer<v1::ToBuddy>, Status>;
 
     fn call(&mut self, request: Request<Streaming<v1::FromBuddy>>) -> Self::Future {
-        let (peer, shown) = (peer(&request), shown(&request));
+        let (open, shown) = (begin(&request), shown(&request));
+        let caller = Caller { peer: peer(&request), origin: origin(&request), shown };
         let (outbox, stream) = mpsc::channel(OUTBOX_BOUND);
         let context = Arc::clone(&self.0);
-        tokio::spawn(control::serve(context, request.into_inner(), Caller { peer, shown }, outbox));
+        tokio::spawn(async move {
+            control::serve(context, request.into_inner(), caller, outbox).await;
+            drop(open);
+        });
         Box::pin(async { Ok(Response::new(ReceiverStream::new(stream))) })
     }
 }
@@ -101,8 +105,11 @@ impl StreamingService<Bytes> for Ingest {
     fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
         let (outbox, stream) = mpsc::channel(OUTBOX_BOUND);
         let context = Arc::clone(&self.0);
-        let shown = shown(&request);
-        self.0.ingests.spawn(ingest::serve(context, request.into_inner(), shown, outbox));
+        let (shown, open) = (shown(&request), begin(&request));
+        self.0.ingests.spawn(async move {
+            ingest::serve(context, request.into_inner(), shown, outbox).await;
+            drop(open);
+        });
         Box::pin(async { Ok(Response::new(ReceiverStream::new(stream))) })
     }
 }

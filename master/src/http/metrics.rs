@@ -13,7 +13,7 @@ use super::{
 use crate::{
     actors::Observe,
     core::model::ModelStats,
-    status::{ActorStatus, BuddyStatus, ClusterStatus, SinkStatus},
+    status::{ActorStatus, BuddyStatus, ClusterStatus, ConnectionsStatus, SinkStatus},
 };
 
 /// A family of which each thing has one sample: its name, kind, help and value.
@@ -25,6 +25,7 @@ pub(super) async fn answer(state: web::Data<AppState>) -> Result<HttpResponse, A
         futures::join!(state.clusters(), state.buddies(), state.sinks(), state.actors());
     let mut out = Exposition::default();
     process(&mut out, &state);
+    write_connections(&mut out, state.status.connections());
     write_clusters(&mut out, &clusters?);
     write_buddies(&mut out, &buddies?);
     write_sinks(&mut out, &sinks?);
@@ -50,6 +51,14 @@ fn process(out: &mut Exposition, state: &AppState) {
     let resident = stat.rss.saturating_mul(procfs::page_size());
     out.family("process_resident_memory_bytes", Kind::Gauge, "Resident memory of the process.")
         .sample(&[], resident as f64);
+}
+
+fn write_connections(out: &mut Exposition, connections: ConnectionsStatus) {
+    out.family("heapster_connections", Kind::Gauge, "Connections of buddies that are open.")
+        .sample(&[], connections.open as f64);
+    let help = "Connections of buddies refused because there were too many.";
+    out.family("heapster_connections_refused_total", Kind::Counter, help)
+        .sample(&[], connections.refused as f64);
 }
 
 /// Writes one family a column, with one sample a thing.
@@ -172,6 +181,12 @@ const BUDDIES: &[Column<BuddyStatus>] = &[
     ("heapster_buddy_rejected_frames_total", Kind::Counter, "Frames refused for good.", |it| {
         it.rejected_frames as f64
     }),
+    (
+        "heapster_buddy_slowed_seconds_total",
+        Kind::Counter,
+        "How long it had to wait because it sent more than it may.",
+        |it| it.slowed_ms as f64 / 1e3,
+    ),
     ("heapster_buddy_spool_bytes", Kind::Gauge, "Bytes in its spool.", |it| it.spool_bytes as f64),
     (
         "heapster_buddy_dropped_frames_total",

@@ -12,7 +12,7 @@ use heapster_master::{
     },
     core::model::Limits,
     delivery::Payload,
-    http::{self, AppState},
+    http::{self, AppState, Bounds},
     status::{ActorStatus, BuddyStatus, ClusterStatus, HostStatus, SinkStatus, StatusSource},
 };
 use heapster_shared::{
@@ -143,6 +143,7 @@ fn buddy(now_ms: i64) -> BuddyStatus {
         received_bytes: 1_000,
         received_frames: 8,
         retried_frames: 0,
+        slowed_ms: 1500,
         rejected_frames: 0,
         spool_bytes: 0,
         dropped_frames: 0,
@@ -288,6 +289,11 @@ pub(crate) struct World {
 impl World {
     /// Serves rows of these clusters.
     pub(crate) async fn new(clusters: &[&'static str], parts: Parts) -> Self {
+        Self::bounded(clusters, parts, Bounds::default()).await
+    }
+
+    /// The same, of which each client may take so much.
+    pub(crate) async fn bounded(clusters: &[&'static str], parts: Parts, bounds: Bounds) -> Self {
         // Plain HTTP only, but the client wants a provider all the same. A second call is an error.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let now_ms = tick::unix_ms();
@@ -301,7 +307,9 @@ impl World {
         let state = AppState::new(Arc::new(parts), model);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        actix::spawn(http::serve(listener, state.clone(), Arc::new(Door::wide_open())).unwrap());
+        actix::spawn(
+            http::serve(listener, state.clone(), Arc::new(Door::wide_open()), bounds).unwrap(),
+        );
         let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
         Self { base, client, state, now_ms }
     }

@@ -14,10 +14,11 @@ use clap::Parser;
 use heapster_master::{
     actors::{
         Drain, Observe, Offer, SinkChild, SinkHandle, exit::ExitGuard, mailbox::Queued,
-        sink::SinkActor,
+        model::ModelHandle, sink::SinkActor,
     },
     args::MasterArgs,
     delivery::{Outcome, Payload, Ticket},
+    http::{self, AppState, Bounds},
     observe::StatusHandle,
     server::{Arbiters, Master},
     status::SinkStatus,
@@ -27,7 +28,10 @@ use heapster_shared::row::RowBatch;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{
+    Status, Streaming,
+    transport::{Certificate, Channel, ClientTlsConfig},
+};
 
 /// As many messages as a real sink may have waiting.
 const MAILBOX: usize = SinkActor::MAILBOX;
@@ -197,6 +201,11 @@ impl Handler<Drain> for RecordingSink {
 /// A master that runs.
 pub struct Bench {
     pub address: SocketAddr,
+    /// Where it answers HTTP.
+    #[allow(dead_code)] // read by the tests of hostile peers alone
+    pub http: SocketAddr,
+    /// The authority of its certificate; nothing where it speaks in plain text.
+    pub ca: Option<String>,
     pub status: StatusHandle,
     pub required: Arc<Recorder>,
     pub optional: Arc<Recorder>,
@@ -205,7 +214,7 @@ pub struct Bench {
 
 /// Runs a test against a master with these options, a required sink and another one.
 pub fn with_master<F: Future<Output = ()>>(options: &[&str], test: impl FnOnce(Arc<Bench>) -> F) {
-    with_sinks(options, |_| Vec::new(), test);
+    with_master_of(&[&["--insecure"], options].concat(), None, |_| Vec::new(), test);
 }
 
 /// The same with further sinks.
@@ -214,7 +223,17 @@ pub fn with_sinks<F: Future<Output = ()>>(
     more: impl FnOnce(&Arbiters) -> Vec<SinkChild>,
     test: impl FnOnce(Arc<Bench>) -> F,
 ) {
-    let argv = ["master", "--insecure", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"];
+    with_master_of(&[&["--insecure"], options].concat(), None, more, test);
+}
+
+/// The same, where the options say how it is to be reached, by TLS with an authority or without.
+pub fn with_master_of<F: Future<Output = ()>>(
+    options: &[&str],
+    ca: Option<String>,
+    more: impl FnOnce(&Arbiters) -> Vec<SinkChild>,
+    test: impl FnOnce(Arc<Bench>) -> F,
+) {
+    let argv = ["master", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"];
     let args = Cli::parse_from(argv.iter().chain(options)).master;
     let system = actix::System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -227,9 +246,18 @@ pub fn with_sinks<F: Future<Output = ()>>(
             optional.child("optional", false, &arbiters),
         ];
         sinks.extend(more(&arbiters));
-        let master = Master::build(&args, arbiters, sinks).unwrap();
+        let mut master = Master::build(&args, arbiters, sinks).unwrap();
+        let listener = master.take_http().unwrap();
+        let http = listener.local_addr().unwrap();
+        let state = AppState::new(Arc::new(master.status()), ModelHandle::default());
+        let bounds = Bounds::from(&args.limits);
+        let serving = http::serve(listener, state, master.door(), bounds).unwrap();
+        let pages = serving.handle();
+        tokio::spawn(serving);
         let bench = Arc::new(Bench {
             address: master.grpc_address().unwrap(),
+            http,
+            ca,
             status: master.status(),
             required,
             optional,
@@ -240,6 +268,7 @@ pub fn with_sinks<F: Future<Output = ()>>(
         tested.expect("the test took too long");
         bench.stop.cancel();
         running.await.unwrap().unwrap();
+        pages.stop(false).await;
     });
 }
 
@@ -291,7 +320,13 @@ pub fn from_buddy(kind: v1::from_buddy::Kind) -> v1::FromBuddy {
 
 impl Bench {
     pub async fn channel(&self) -> Channel {
-        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+        let Some(ca) = &self.ca else {
+            let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
+            return endpoint.connect().await.unwrap();
+        };
+        let endpoint = Channel::from_shared(format!("https://{}", self.address)).unwrap();
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
+        endpoint.tls_config(tls).unwrap().connect().await.unwrap()
     }
 
     pub async fn client(&self) -> HeapsterClient<Channel> {
