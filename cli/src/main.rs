@@ -45,7 +45,7 @@ enum Run {
     /// http://127.0.0.1:8082/, and prints a line each time it has looked. It is a master and a buddy
     /// in one, and takes the options of both.
     #[command(after_help = examples::STANDALONE)]
-    Standalone(StandaloneArgs),
+    Standalone(Box<StandaloneArgs>),
     /// Collect what buddies send, show it, and hand it on to databases
     ///
     /// Run one, centrally. Buddies connect to it, one or more in each cluster.
@@ -56,7 +56,7 @@ enum Run {
     /// Run one in each cluster. It needs no open port, and keeps what it has measured while the master
     /// cannot be reached.
     #[command(after_help = examples::BUDDY)]
-    Buddy(BuddyCommand),
+    Buddy(Box<BuddyCommand>),
     /// Say what is wrong with a configuration file, without starting anything
     #[command(after_help = examples::CHECK)]
     Check(check::CheckArgs),
