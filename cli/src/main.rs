@@ -50,7 +50,7 @@ enum Run {
     ///
     /// Run one, centrally. Buddies connect to it, one or more in each cluster.
     #[command(after_help = examples::MASTER)]
-    Master(MasterCommand),
+    Master(Box<MasterCommand>),
     /// Poll the hosts of one cluster and send what they measure to a master
     ///
     /// Run one in each cluster. It needs no open port, and keeps what it has measured while the master
