@@ -128,12 +128,20 @@ pub(crate) async fn accept(
         tokio::spawn(async move {
             let shaken = handshake(&acceptor, stream, address).await;
             drop(permit);
-            match shaken {
-                // Nobody takes it any more when the master stops.
-                Ok(connection) => drop(connections.send(Ok(connection)).await),
-                Err(why) => tracing::debug!(%address, why, "no TLS connection"),
-            }
+            hand_over(shaken, address, &connections).await;
         });
+    }
+}
+
+async fn hand_over(
+    shaken: Result<Connection, String>,
+    address: SocketAddr,
+    connections: &mpsc::Sender<io::Result<Connection>>,
+) {
+    match shaken {
+        // Nobody takes it any more when the master stops.
+        Ok(connection) => drop(connections.send(Ok(connection)).await),
+        Err(why) => tracing::debug!(%address, why, "no TLS connection"),
     }
 }
 
