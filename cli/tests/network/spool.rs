@@ -153,7 +153,7 @@ impl OwnDisk {
         fs::create_dir_all(&spool).unwrap();
         let can = Command::new("unshare").args(["-rm", "true"]).status();
         if !can.is_ok_and(|status| status.success()) {
-            eprintln!("skipped: this machine lets nobody mount");
+            println!("skipped: this machine lets nobody mount");
             return None;
         }
         let script = format!("mount -t tmpfs -o {mount_options} none \"$0\" && exec \"$@\"");
