@@ -43,6 +43,14 @@ fn a_connection_that_nobody_uses_is_cut() {
     });
 }
 
+/// The same from a peer that answers pings, and looks alive.
+#[test]
+fn answering_pings_keeps_no_connection() {
+    against(async |bench| {
+        RawPeer::greeted(bench.address).await.until_closed_with_pings().await;
+    });
+}
+
 #[test]
 fn headers_that_never_end_are_cut() {
     against(async |bench| {

@@ -154,3 +154,21 @@ impl RawPeer {
         timeout(SOON, next).await.expect("no such frame comes")
     }
 }
+
+impl RawPeer {
+    /// Answers pings and nothing else, until the master closes the connection.
+    pub async fn until_closed_with_pings(&mut self) {
+        let answer = async {
+            let mut head = [0; 9];
+            while self.0.read_exact(&mut head).await.is_ok() {
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                let mut payload = vec![0; usize::try_from(length).unwrap()];
+                let is_read = self.0.read_exact(&mut payload).await.is_ok();
+                if is_read && head[3] == PING && head[4] == 0 {
+                    let _ = self.0.write_all(&frame(PING, 1, 0, &payload)).await;
+                }
+            }
+        };
+        timeout(SOON, answer).await.expect("the master keeps the connection");
+    }
+}
