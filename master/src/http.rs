@@ -83,8 +83,9 @@ impl AppState {
 /// Threads that serve; answers are small, and the work is the model's.
 const WORKERS: usize = 2;
 
-/// Handshakes of TLS that a thread does at a time.
-const HANDSHAKES: usize = 64;
+/// Handshakes of TLS that a thread has under way at a time: as many as it may have connections, so
+/// that those which never end hold nobody up.
+const HANDSHAKES: usize = 512;
 
 /// Serves whom the door lets in, on a socket that is bound already, until the server is dropped or
 /// stopped by its handle.
