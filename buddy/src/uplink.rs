@@ -91,7 +91,7 @@ pub struct Uplink {
     observer: ObserverPort,
     journal: Arc<Journal>,
     backoff: Backoff,
-    /// Where the master sent us instead of [`UplinkConfig::master`].
+    /// Where the master sent us instead of the place that the options name.
     redirect: Option<UplinkConfig>,
     /// Whether a master has ever welcomed this buddy.
     was_welcome: bool,

@@ -1,10 +1,10 @@
 //! The log on disk: one file a segment, appended to as frames are written.
 //!
-//! A file is `heapster-spool 2\n` and then [records](record), each with its length and checksum: the
+//! A file is `heapster-spool 2\n` and then records, each with its length and checksum: the
 //! segment's Open, what it begins with where it goes on from another one (definitions and a
 //! checkpoint), and its frames. So each file is a recorded stream that can be replayed by itself, up
 //! to the first record that is broken. Names sort by age. What the master has acknowledged is noted
-//! beside them now and then (see [`marks`]), and a file that is settled is removed.
+//! beside them now and then (`delivered`), and a file that is settled is removed.
 //!
 //! Crash cases: a file that ends within a record, or has zeros at its end, was being written;
 //! everything before is good. A file without an Open was just begun. A mark that is old, missing or
