@@ -19,7 +19,8 @@ async fn nothing_is_lost_whatever_happens() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(program(), folder.path().join("heapster")).unwrap();
     let bin_dir = Some(folder.path().to_owned());
-    let fixed = Options::parse_from(["torture", "--seed", "7", "--faults", "22"]);
+    let fixed =
+        Options::parse_from(["torture", "--seed", "7", "--faults", "22", "--spool", "disk"]);
     let options = Options { bin_dir, ..fixed };
     let mut told = Vec::new();
     let report = torture::run(&options, &mut |line| told.push(line.to_owned())).await.unwrap();
