@@ -14,7 +14,7 @@ pub use clients::{ClientTrust, Distrust};
 pub use pem::{KeyFiles, KeyText, certificates};
 pub use subject::Subject;
 pub use whoever::WhoeverHasTheKey;
-pub use words::{Expected, names, tls_error};
+pub use words::{Expected, is_about_client, names, tls_error};
 
 use rustls::RootCertStore;
 

@@ -92,20 +92,7 @@ impl Expected<'_> {
     }
 
     fn explain_alert(&self, alert: AlertDescription) -> String {
-        use AlertDescription as Alert;
-        let about_us = matches!(
-            alert,
-            Alert::CertificateRequired
-                | Alert::BadCertificate
-                | Alert::UnsupportedCertificate
-                | Alert::CertificateRevoked
-                | Alert::CertificateExpired
-                | Alert::CertificateUnknown
-                | Alert::UnknownCA
-                | Alert::AccessDenied
-                | Alert::NoCertificate
-                | Alert::DecryptError
-        );
+        let about_us = is_about_client(alert) || alert == AlertDescription::DecryptError;
         match self.client {
             _ if !about_us => format!("{} broke it off ({alert:?})", self.at),
             None => {
@@ -118,6 +105,24 @@ impl Expected<'_> {
             ),
         }
     }
+}
+
+/// Whether a server means by this alert that it wants a client certificate, or another one.
+#[must_use]
+pub const fn is_about_client(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::NoCertificate
+    )
 }
 
 /// The names as rustls gives them, such as `DnsName("node-a")` or `IpAddress(10.0.0.7)`.

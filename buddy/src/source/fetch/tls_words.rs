@@ -1,6 +1,6 @@
 //! What went wrong with TLS, and what to set.
 
-use heapster_shared::tls::names;
+use heapster_shared::tls::{is_about_client, names};
 use rustls::{AlertDescription, CertificateError, Error};
 
 use super::options::Verification;
@@ -93,25 +93,13 @@ impl Expected<'_> {
     }
 
     fn explain_alert(&self, alert: AlertDescription) -> String {
-        use AlertDescription as Alert;
-        let about_us = matches!(
-            alert,
-            Alert::CertificateRequired
-                | Alert::BadCertificate
-                | Alert::UnsupportedCertificate
-                | Alert::CertificateRevoked
-                | Alert::CertificateExpired
-                | Alert::CertificateUnknown
-                | Alert::UnknownCA
-                | Alert::AccessDenied
-                | Alert::NoCertificate
-        );
+        let about_us = is_about_client(alert);
         match self.client {
             None if about_us => {
                 format!("{} demands a client certificate; set cert=FILE and key=FILE", self.at)
             }
             // A certificate whose signature does not fit the authority of that name.
-            Some(client) if about_us || alert == Alert::DecryptError => {
+            Some(client) if about_us || alert == AlertDescription::DecryptError => {
                 format!(
                     "{} does not accept the client certificate {client} ({alert:?}); name one of an authority that it trusts with cert=FILE and key=FILE",
                     self.at
