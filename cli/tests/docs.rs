@@ -100,11 +100,23 @@ fn kinds<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a [&'a str])>, fla
     text
 }
 
+const CONNECTION: &str = "It also has [the options of a connection](#options-of-a-connection).\n\n";
+
 #[test]
 fn sinks_lists_the_sinks() {
     let table = heapster_master::sinks::KINDS.iter();
-    let text = kinds(table.map(|kind| (kind.name, kind.summary, kind.samples)), "sink");
+    let sections = table.map(|kind| {
+        let common = kinds(std::iter::once((kind.name, kind.summary, kind.samples)), "sink");
+        let connects = options::CONNECT.contains(&kind.name);
+        let connection = if connects { CONNECTION } else { "" };
+        format!(
+            "{common}{connection}- Names and labels: {}\n- Delivery: {}\n- Tested against {}\n\n",
+            kind.mapping, kind.delivery, kind.tested
+        )
+    });
+    let text: String = sections.collect();
     check("sinks.md", "sinks", &text);
+    check("sinks.md", "connection options", &options::table(&options::connection()));
     check("sinks.md", "common options", &options::table(&options::common()));
     check("influxdb.md", "influxdb options", &options::table(&options::of("sink", "influxdb")));
 }
@@ -134,7 +146,8 @@ fn kubernetes_lists_the_options_of_events() {
 fn common_defaults_are_as_written() {
     let mut spec = String::from("log?");
     for option in options::common() {
-        let value = option.default.trim_matches('`');
+        let value = Some(option.default.trim_matches('`')).filter(|value| *value != "none");
+        let value = value.unwrap_or_default();
         write!(spec, "{}={value}&", option.name).unwrap();
     }
     let configured = heapster_master::sinks::configure(spec.parse().unwrap()).ok().unwrap();
@@ -150,6 +163,9 @@ fn no_option_is_left_out() {
         let error = heapster_master::sinks::configure(spec).err().unwrap().to_string();
         let mut known = options::of("sink", kind.name);
         known.extend(common.iter().cloned());
+        if options::CONNECT.contains(&kind.name) {
+            known.extend(options::connection());
+        }
         options::assert_listed(&error, &known);
     }
     for kind in heapster_buddy::source::KINDS {

@@ -4,13 +4,21 @@
 //! retries and what happens when it is full are the sink actor's. To add a kind, write its file and
 //! its word in the list below.
 
+mod apart;
+mod event_json;
+mod labels;
+mod lines;
 mod options;
+mod peer;
+mod tally;
+mod weak_cache;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use heapster_shared::spec::{Spec, SpecError};
 
+pub use labels::LabelRules;
 pub use options::CommonOptions;
 
 use crate::delivery::Payload;
@@ -70,16 +78,27 @@ pub enum SinkError {
     },
 }
 
+/// Makes a sink of a spec without the common options.
+pub type Build = fn(Spec, &Arc<LabelRules>) -> Result<Box<dyn Sink>, SpecError>;
+
 /// An entry of the table of sinks.
 pub struct Kind {
     /// The word in front of the colon.
     pub name: &'static str,
     /// Where it writes to, in a sentence.
     pub summary: &'static str,
+    /// Whether a sample that is written again is there twice: `idempotent`, or `at least once`, and
+    /// why.
+    pub delivery: &'static str,
+    /// What becomes of names, labels, times and units, in Markdown.
+    pub mapping: &'static str,
+    /// What the tests write to, and what they go by where no such program can be had.
+    pub tested: &'static str,
     /// Specs that work as written, for the docs; a test builds each.
     pub samples: &'static [&'static str],
-    /// Checks the options and makes a sink, without touching the network.
-    pub build: fn(Spec) -> Result<Box<dyn Sink>, SpecError>,
+    /// Checks the options and makes a sink that names labels by these rules, without touching the
+    /// network.
+    pub build: Build,
 }
 
 /// Declares the modules of the sinks and their table.
@@ -119,8 +138,9 @@ pub fn configure(mut spec: Spec) -> Result<Configured, SpecError> {
         return Err(spec.unknown_kind("sink", &known));
     };
     let options = CommonOptions::take_from(&mut spec)?;
+    let labels = Arc::new(options.label_rules()?);
     let name = spec.name();
-    let sink = (kind.build)(spec).map_err(options::also_name_common_options)?;
+    let sink = (kind.build)(spec, &labels).map_err(options::also_name_common_options)?;
     Ok(Configured { name, kind: kind.name.to_owned(), options, sink: Arc::from(sink) })
 }
 

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod config;
 pub mod entity;
 pub mod event;
+pub mod glob;
 pub mod host;
 pub mod row;
 pub mod schema;

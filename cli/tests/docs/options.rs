@@ -46,6 +46,14 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     }
 }
 
+/// The sinks that have the options of a connection beside their own.
+pub(crate) const CONNECT: [&str; 1] = ["influxdb"];
+
+/// The options of a sink's connection.
+pub(crate) fn connection() -> Vec<DocumentedOption> {
+    read("master/src/sinks/peer/options.rs", "PeerOptions")
+}
+
 /// The options that every sink has.
 pub(crate) fn common() -> Vec<DocumentedOption> {
     read("master/src/sinks/options.rs", "CommonOptions")
@@ -82,6 +90,7 @@ fn read(file: &str, name: &str) -> Vec<DocumentedOption> {
             comment.push(words.trim());
         } else if !line.is_empty() && !line.starts_with('#') {
             let line = line.strip_prefix("pub(in crate::discovery) ").unwrap_or(line);
+            let line = line.strip_prefix("pub(in crate::sinks) ").unwrap_or(line);
             let field = line.split(':').next().unwrap().rsplit(' ').next().unwrap();
             options.push(split(field, &comment.join(" ")));
             comment.clear();

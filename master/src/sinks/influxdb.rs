@@ -7,7 +7,6 @@
 //! are the same whenever a row is written again, which therefore leaves no duplicates.
 
 mod answer;
-mod body;
 mod client;
 #[doc(hidden)]
 pub mod door;
@@ -15,31 +14,35 @@ mod encoder;
 mod escape;
 mod options;
 mod plan;
+mod precision;
 mod store;
-mod weak_cache;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use heapster_shared::{
-    row::RowBatch,
-    spec::{Spec, SpecError},
-};
+use heapster_shared::spec::{Spec, SpecError};
 
 use self::{
-    answer::Verdict,
-    body::Part,
     client::Client,
     encoder::{Encoded, Encoder},
-    options::{Options, Target},
+    options::Target,
     plan::Schema,
+    precision::Precision,
 };
-use super::{Kind, Sink, SinkError, Written};
-use crate::delivery::{EventBatch, Payload};
+use super::{
+    Kind, LabelRules, Sink, SinkError, Written,
+    apart::{apart, events, rows},
+    lines::{LineWriter, Part, Verdict},
+    tally::Tally,
+};
+use crate::delivery::Payload;
 
 pub(super) const KIND: Kind = Kind {
     name: "influxdb",
     summary: "InfluxDB 1.x, 2.x or 3.x, VictoriaMetrics, and others that take their line protocol",
+    delivery: "idempotent: series and time are the same whenever a sample is written again",
+    mapping: "A metric is a measurement with the field `value`; with `withfields` what stands before the first slash is the measurement and the rest the field. Labels are tags, but for `namespace_id`, `pod_id`, `hostname` and `host_id`; the cluster is the tag `cluster_name`. Times are those of the samples, in milliseconds; integers are written as such.",
+    tested: "InfluxDB 1.6 and VictoriaMetrics 1.79 of Debian; the API of InfluxDB 2 by its published description",
     samples: &[
         "influxdb:http://127.0.0.1:8086?db=k8s",
         "influxdb:http://127.0.0.1:8086?db=k8s&withfields=true&retention=30d&user=root&pw=root",
@@ -55,14 +58,14 @@ struct InfluxdbSink {
     takes_events: bool,
 }
 
-fn build(spec: Spec) -> Result<Box<dyn Sink>, SpecError> {
-    let options: Options = spec.options()?;
-    let target = Target::new(&spec, &options)?;
-    let client = Client::new(target, options.insecuressl)
-        .map_err(|message| SpecError(format!("influxdb: {message}")))?;
+fn build(mut spec: Spec, labels: &Arc<LabelRules>) -> Result<Box<dyn Sink>, SpecError> {
+    let (target, peer, options) = Target::take(&mut spec)?;
+    let client =
+        Client::new(target, peer).map_err(|message| SpecError(format!("influxdb: {message}")))?;
     let schema = Schema {
         with_fields: options.withfields,
         without_counters: options.disable_counter_metrics,
+        labels: Arc::clone(labels),
     };
     let encoder = Encoder::new(schema, options.cluster_name, options.body_bytes.bytes());
     let encoder = Arc::new(Mutex::new(encoder));
@@ -80,8 +83,12 @@ impl Sink for InfluxdbSink {
         let encoded = self.encode(payloads).await?;
         let mut tally = Tally::default();
         tally.refuse(encoded.infinite, "infinite values cannot be written");
-        for body in encoded.bodies {
-            self.write_part(Part::whole(body), &mut tally).await?;
+        for (precision, bodies) in
+            [(Precision::Milliseconds, encoded.bodies), (Precision::Nanoseconds, encoded.events)]
+        {
+            for body in bodies {
+                Lines { sink: self, precision }.write_body(body, &mut tally).await?;
+            }
         }
         tally.finish()
     }
@@ -93,8 +100,7 @@ impl Sink for InfluxdbSink {
 
 impl InfluxdbSink {
     async fn encode(&self, payloads: &[Payload]) -> Result<Encoded, SinkError> {
-        let batches: Vec<Arc<RowBatch>> = payloads.iter().filter_map(rows).collect();
-        let events: Vec<Arc<EventBatch>> = payloads.iter().filter_map(events).collect();
+        let (batches, events) = (rows(payloads), events(payloads));
         if batches.is_empty() && events.is_empty() {
             return Ok(Encoded::default());
         }
@@ -103,93 +109,26 @@ impl InfluxdbSink {
             // A panic in here leaves at worst an entry of a cache unmade.
             let mut encoder = encoder.lock().unwrap_or_else(PoisonError::into_inner);
             let mut encoded = encoder.encode(batches.iter().map(Arc::as_ref));
-            encoded.bodies.extend(encoder.encode_events(events.iter().map(Arc::as_ref)));
+            encoded.events = encoder.encode_events(events.iter().map(Arc::as_ref));
             encoded
         })
         .await
     }
-
-    /// Writes a part, in halves where it is too large.
-    async fn write_part(&self, part: Part, tally: &mut Tally) -> Result<(), SinkError> {
-        let mut parts = vec![part];
-        while let Some(part) = parts.pop() {
-            let packed = part.clone();
-            let gzip = self.gzip;
-            let packed = apart(move || packed.packed(gzip)).await?;
-            let answer = self.client.write(packed, part.precision(), gzip).await?;
-            let samples = part.samples();
-            match answer.verdict(&self.client.target) {
-                Verdict::Taken => tally.delivered += samples,
-                Verdict::TakenInPart { lines_refused, reason } => {
-                    let refused = refused_samples(&part, lines_refused);
-                    tally.delivered += samples - refused;
-                    tally.refuse(refused, &reason);
-                }
-                Verdict::TooLarge => match part.halves() {
-                    Some([first, second]) => parts.extend([second, first]),
-                    None => tally.refuse(samples, "a single line is too large for the database"),
-                },
-                Verdict::Failed(SinkError::Permanent { message }) => {
-                    tally.refuse(samples, &message);
-                }
-                Verdict::Failed(transient) => return Err(transient),
-            }
-        }
-        Ok(())
-    }
 }
 
-/// The database counts lines; which ones it means it does not say, so that lines with several
-/// fields count as lines of average length.
-fn refused_samples(part: &Part, lines: u64) -> u64 {
-    let (all_lines, samples) = (part.line_count() as u64, part.samples());
-    if lines >= all_lines { samples } else { lines * samples / all_lines }
+/// Lines whose times are of one precision.
+struct Lines<'a> {
+    sink: &'a InfluxdbSink,
+    precision: Precision,
 }
 
-fn rows(payload: &Payload) -> Option<Arc<RowBatch>> {
-    match payload {
-        Payload::Rows(batch) => Some(Arc::clone(batch)),
-        Payload::Events(_) | Payload::RoundEnd { .. } => None,
-    }
-}
-
-fn events(payload: &Payload) -> Option<Arc<EventBatch>> {
-    match payload {
-        Payload::Events(batch) => Some(Arc::clone(batch)),
-        Payload::Rows(_) | Payload::RoundEnd { .. } => None,
-    }
-}
-
-/// Runs what takes long where it holds up nobody.
-async fn apart<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, SinkError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| SinkError::Permanent {
-        message: format!("encoding failed, which is a fault of this program: {error}"),
-    })
-}
-
-/// What became of the samples of a write.
-#[derive(Default)]
-struct Tally {
-    delivered: u64,
-    rejected: u64,
-    reason: String,
-}
-
-impl Tally {
-    fn refuse(&mut self, samples: u64, reason: &str) {
-        self.rejected += samples;
-        if samples > 0 {
-            reason.clone_into(&mut self.reason);
-        }
-    }
-
-    /// A write of which nothing was taken has failed.
-    fn finish(self) -> Result<Written, SinkError> {
-        if self.delivered == 0 && self.rejected > 0 {
-            return Err(SinkError::Permanent { message: self.reason });
-        }
-        Ok(Written { delivered: self.delivered, rejected: self.rejected, reason: self.reason })
+#[async_trait]
+impl LineWriter for Lines<'_> {
+    async fn write_part(&self, part: &Part) -> Result<Verdict, SinkError> {
+        let InfluxdbSink { client, gzip, .. } = self.sink;
+        let (part, gzip) = (part.clone(), *gzip);
+        let packed = apart(move || part.packed(gzip)).await?;
+        let answer = client.write(packed, self.precision, gzip).await?;
+        Ok(answer::verdict(&answer, &client.target))
     }
 }

@@ -14,12 +14,15 @@ use heapster_shared::spec::{Spec, SpecError};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{Kind, Sink, SinkError, Written};
+use super::{Kind, LabelRules, Sink, SinkError, Written};
 use crate::delivery::Payload;
 
 pub(super) const KIND: Kind = Kind {
     name: "log",
     summary: "standard output or a file, as text for people or JSON for programs",
+    delivery: "at least once: what was written in part before a failure is written again",
+    mapping: "A row of labels and samples under the ancestor's names, with the row's own time in UTC. With `format=json`: `cluster`, `tick`, `time`, `labels` and `samples` of `metric`, `labels` and `value`; an event is `cluster` and `event`; the end of a round is `cluster` and `end_of_round`.",
+    tested: "files, pipes and directories of the machine",
     samples: &["log", "log?format=json", "log:/var/log/heapster/samples.log?format=json"],
     build,
 };
@@ -43,6 +46,7 @@ enum Format {
 
 struct LogSink {
     format: Format,
+    labels: Arc<LabelRules>,
     /// The file to append to; standard output without one. Opened for each write, so that it can be
     /// rotated away.
     path: Option<PathBuf>,
@@ -50,10 +54,15 @@ struct LogSink {
     turn: Arc<Semaphore>,
 }
 
-fn build(spec: Spec) -> Result<Box<dyn Sink>, SpecError> {
+fn build(spec: Spec, labels: &Arc<LabelRules>) -> Result<Box<dyn Sink>, SpecError> {
     let options: Options = spec.options()?;
     let path = (!spec.location.is_empty()).then(|| PathBuf::from(&spec.location));
-    Ok(Box::new(LogSink { format: options.format, path, turn: Arc::new(Semaphore::new(1)) }))
+    Ok(Box::new(LogSink {
+        format: options.format,
+        labels: Arc::clone(labels),
+        path,
+        turn: Arc::new(Semaphore::new(1)),
+    }))
 }
 
 #[async_trait]
@@ -63,8 +72,8 @@ impl Sink for LogSink {
         let mut delivered = 0;
         for payload in payloads {
             delivered += match self.format {
-                Format::Text => format::text(payload, &mut text),
-                Format::Json => format::json(payload, &mut text),
+                Format::Text => format::text(payload, &self.labels, &mut text),
+                Format::Json => format::json(payload, &self.labels, &mut text),
             };
         }
         self.put(text).await?;
@@ -126,7 +135,12 @@ mod tests {
 
     fn sink(path: Option<&str>) -> LogSink {
         let path = path.map(PathBuf::from);
-        LogSink { format: Format::Text, path, turn: Arc::new(Semaphore::new(1)) }
+        LogSink {
+            format: Format::Text,
+            labels: Arc::default(),
+            path,
+            turn: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// `heapster ... | head` ends the reader: trying again would never help.
@@ -142,7 +156,8 @@ mod tests {
 
     #[test]
     fn an_unknown_format_lists_the_known_ones() {
-        let error = build("log?format=xml".parse().unwrap()).err().unwrap().to_string();
+        let error =
+            build("log?format=xml".parse().unwrap(), &Arc::default()).err().unwrap().to_string();
         assert!(error.contains("`text`") && error.contains("`json`"), "{error}");
     }
 }

@@ -8,6 +8,8 @@ use heapster_shared::{
 };
 use serde::Deserialize;
 
+use super::LabelRules;
+
 /// Options of every sink. The sink's actor obeys them; the sink itself never sees them.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -33,10 +35,15 @@ pub struct CommonOptions {
     /// The longest wait between attempts, unless the peer asks for a longer one. Default `30s`.
     #[serde(deserialize_with = "units::duration")]
     pub retry_longest: Duration,
+    /// Labels that are not written: names with `*` for any part, separated by commas. Default none.
+    pub drop_labels: String,
+    /// Labels that are written under another name, as `namespace_name:namespace,pod_name:pod`.
+    /// Default none.
+    pub rename_labels: String,
 }
 
 /// Names of the fields above.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 10] = [
     "required",
     "queue_bytes",
     "batch_samples",
@@ -45,6 +52,8 @@ const NAMES: [&str; 8] = [
     "timeout",
     "retry_first",
     "retry_longest",
+    "drop_labels",
+    "rename_labels",
 ];
 
 /// A queue smaller than this would not hold a single frame of a buddy.
@@ -63,6 +72,8 @@ impl Default for CommonOptions {
             timeout: Duration::from_secs(10),
             retry_first: Duration::from_millis(500),
             retry_longest: Duration::from_secs(30),
+            drop_labels: String::new(),
+            rename_labels: String::new(),
         }
     }
 }
@@ -76,6 +87,14 @@ impl CommonOptions {
         let options: Self = spec.split_off(&NAMES).options()?;
         options.check().map_err(|message| SpecError(format!("{}: {message}", spec.kind)))?;
         Ok(options)
+    }
+
+    /// Which labels the sink is to write, and under which names.
+    ///
+    /// # Errors
+    /// When the lists have the wrong form.
+    pub(super) fn label_rules(&self) -> Result<LabelRules, SpecError> {
+        LabelRules::new(&self.drop_labels, &self.rename_labels).map_err(SpecError)
     }
 
     fn check(&self) -> Result<(), String> {

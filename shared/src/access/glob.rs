@@ -1,11 +1,13 @@
 //! Names of clusters with `*` for any part of them.
 
+use crate::glob;
+
 /// Longest pattern, as long as the longest name of a cluster.
 const MAX_BYTES: usize = 253;
 
 /// A name in which `*` stands for anything, also for nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Glob(String);
+pub struct Glob(glob::Glob);
 
 impl Glob {
     /// Checks a pattern.
@@ -19,29 +21,19 @@ impl Glob {
                 "`{text}` names no cluster: write letters, digits, `.`, `_`, `-`, and `*` for any part, such as prod or eu-*"
             ));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(glob::Glob::new(text)))
     }
 
     /// As it was written.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.0
+        self.0.text()
     }
 
     /// Whether a name is meant.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        let Some((start, rest)) = self.0.split_once('*') else { return self.0 == name };
-        let Some(mut left) = name.strip_prefix(start) else { return false };
-        let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
-        // Each part as early as it can be: what is left is then longest.
-        for part in middle.split('*') {
-            match left.find(part) {
-                Some(at) => left = &left[at + part.len()..],
-                None => return false,
-            }
-        }
-        left.ends_with(end)
+        self.0.matches(name)
     }
 }
 

@@ -13,14 +13,10 @@ use heapster_shared::{
 };
 
 use super::{
-    body::{Body, LineEnd},
     escape,
     plan::{FieldPlan, Plan, Schema},
-    weak_cache::WeakCache,
 };
-
-/// The tag that names the cluster, as in the ancestor.
-const CLUSTER_NAME: &str = "cluster_name";
+use crate::sinks::{LabelRules, labels::CLUSTER_NAME, lines::Body, weak_cache::WeakCache};
 
 /// Tags that the ancestor left out: each would start new series with each pod or machine.
 const LEFT_OUT: [&str; 4] = [tag::NAMESPACE_ID, tag::POD_ID, tag::HOSTNAME, tag::HOST_ID];
@@ -46,6 +42,8 @@ pub(super) struct Encoder {
 pub(super) struct Encoded {
     /// The lines, in bodies of limited size.
     pub(super) bodies: Vec<Body>,
+    /// The lines of events, whose times are in nanoseconds.
+    pub(super) events: Vec<Body>,
     /// Samples that no line can carry, because they are infinite.
     pub(super) infinite: u64,
 }
@@ -68,11 +66,13 @@ impl Encoder {
         for batch in batches {
             let cluster = self.cluster_name.as_deref().unwrap_or(&batch.cluster);
             for block in &batch.blocks {
-                let schema = self.schema;
+                let schema = &self.schema;
                 let plan =
                     self.plans.get(block.layout(), |layout| Arc::new(Plan::new(layout, schema)));
                 for row in block.rows() {
-                    let tags = self.tags.get(&row.head.entity, |entity| prefix(entity, cluster));
+                    let tags = self
+                        .tags
+                        .get(&row.head.entity, |entity| prefix(entity, cluster, &schema.labels));
                     encoded.infinite += encode_row(&row, plan, tags, &mut body);
                     if body.text.len() >= self.body_bytes {
                         self.room = body.text.len();
@@ -122,7 +122,7 @@ fn encode_row(row: &Row<'_>, plan: &Plan, tags: &[u8], body: &mut Body) -> u64 {
             body.text.push(b' ');
             body.text.extend_from_slice(time);
             body.text.push(b'\n');
-            body.lines.push(LineEnd { offset: body.text.len(), samples });
+            body.end_line(samples);
         }
     }
     infinite
@@ -149,10 +149,16 @@ fn encode_field(field: &FieldPlan, cell: Cell, out: &mut Vec<u8>) {
 }
 
 /// The tags of an entity, sorted as the databases like them, each with a comma in front.
-fn prefix(entity: &Entity, cluster: &str) -> Box<[u8]> {
-    let mut tags = vec![(CLUSTER_NAME, cluster)];
-    tag::visit(entity, |name, value| {
-        if !LEFT_OUT.contains(&name) && !is_taken(name) {
+fn prefix(entity: &Entity, cluster: &str, rules: &LabelRules) -> Box<[u8]> {
+    let mut tags = Vec::new();
+    if let Some(name) = rules.name(CLUSTER_NAME) {
+        tags.push((name, cluster));
+    }
+    tag::visit(entity, |label, value| {
+        if LEFT_OUT.contains(&label) {
+            return;
+        }
+        if let Some(name) = rules.name(label).filter(|name| !is_taken(name)) {
             tags.push((name, value));
         }
     });

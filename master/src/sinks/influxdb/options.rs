@@ -3,21 +3,18 @@
 use std::time::Duration;
 
 use heapster_shared::{
-    secret::Secret,
     spec::{Spec, SpecError},
     units::{self, ByteSize},
 };
 use reqwest::Url;
 use serde::Deserialize;
 
+use crate::sinks::peer::{PeerOptions, Verification};
+
 /// What follows the question mark. With `bucket` the API of version 2 is spoken, else that of 1.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Options {
-    /// User. Default none.
-    pub(super) user: String,
-    /// Its password.
-    pub(super) pw: Secret,
     /// Database of the API of version 1; created when it is absent. Default `k8s`.
     pub(super) db: Option<String>,
     /// How long the database keeps samples: `30d`, `24h`; `0` as the database has it, which is for
@@ -26,7 +23,7 @@ pub(super) struct Options {
     /// Use https for a location without a scheme, or with http. Default `false`.
     #[serde(deserialize_with = "units::flag")]
     pub(super) secure: bool,
-    /// Accept any certificate. Default `false`.
+    /// Accept any certificate, as `tls=skip`. Default `false`.
     #[serde(deserialize_with = "units::flag")]
     pub(super) insecuressl: bool,
     /// Group metrics into measurements with several fields. Default `false`.
@@ -49,15 +46,11 @@ pub(super) struct Options {
     pub(super) org: String,
     /// Bucket of the API of version 2; created when it is absent and the token may do so.
     pub(super) bucket: String,
-    /// Token of the API of version 2.
-    pub(super) token: Secret,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
-            user: String::new(),
-            pw: Secret::default(),
             db: None,
             retention: "0".into(),
             secure: false,
@@ -70,7 +63,6 @@ impl Default for Options {
             body_bytes: ByteSize::mib(4),
             org: String::new(),
             bucket: String::new(),
-            token: Secret::default(),
         }
     }
 }
@@ -80,17 +72,18 @@ impl Default for Options {
 pub(super) struct Target {
     /// Without a path of the API, and without secrets.
     pub(super) base: Url,
-    pub(super) credentials: Credentials,
+    pub(super) account: Account,
     pub(super) store: Store,
     /// `None`: as the store has it.
     pub(super) retention: Option<Duration>,
 }
 
-#[derive(Clone, Debug)]
-pub(super) enum Credentials {
+/// As whom, for messages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Account {
     None,
-    Password { user: String, password: Secret },
-    Token(Secret),
+    User(String),
+    Token,
 }
 
 /// Where samples are kept, which also says which API is spoken.
@@ -105,19 +98,18 @@ const DEFAULT_LOCATION: &str = "http://127.0.0.1:8086";
 const SHORTEST_RETENTION: Duration = Duration::from_secs(3600);
 
 impl Target {
-    pub(super) fn new(spec: &Spec, options: &Options) -> Result<Self, SpecError> {
+    /// Takes the options of the connection and those of the database out of a spec.
+    pub(super) fn take(spec: &mut Spec) -> Result<(Self, PeerOptions, Options), SpecError> {
         let wrong = |message: String| SpecError(format!("influxdb: {message}"));
+        let (mut peer, options): (PeerOptions, Options) = PeerOptions::take(spec)?;
+        if options.insecuressl {
+            peer.tls = Verification::Skip;
+        }
         let retention = parse_retention(&options.retention).map_err(wrong)?;
         let base = base(&spec.location, options.secure).map_err(wrong)?;
-        let store = store(options).map_err(wrong)?;
-        Ok(Self { base, credentials: credentials(options), store, retention })
-    }
-
-    /// The address of a request; appended to a path that the location has.
-    pub(super) fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        url
+        let account = account(&peer);
+        let store = store(&options, &account).map_err(wrong)?;
+        Ok((Self { base, account, store, retention }, peer, options))
     }
 
     pub(super) fn place(&self) -> String {
@@ -133,26 +125,26 @@ impl Target {
     }
 
     pub(super) fn account(&self) -> String {
-        match &self.credentials {
-            Credentials::None => "writes without an account".into(),
-            Credentials::Password { user, .. } => format!("user `{user}`"),
-            Credentials::Token(_) => "the token".into(),
+        match &self.account {
+            Account::None => "writes without an account".into(),
+            Account::User(user) => format!("user `{user}`"),
+            Account::Token => "the token".into(),
         }
     }
 
     pub(super) fn account_advice(&self) -> String {
         let store = self.store();
-        match (&self.credentials, &self.store) {
-            (Credentials::None, Store::Database(_)) => {
+        match (&self.account, &self.store) {
+            (Account::None, Store::Database(_)) => {
                 format!("give user=NAME and pw=PASSWORD of an account that may write to {store}")
             }
-            (Credentials::None, Store::Bucket { .. }) => {
+            (Account::None, Store::Bucket { .. }) => {
                 format!("give token=TOKEN of one that may write to {store}")
             }
-            (Credentials::Password { .. }, _) => {
+            (Account::User(_), _) => {
                 format!("check user= and pw=, and that the user may write to {store}")
             }
-            (Credentials::Token(_), _) => {
+            (Account::Token, _) => {
                 format!("check token=, and that it may write to {store}")
             }
         }
@@ -160,8 +152,8 @@ impl Target {
 
     #[cfg(test)]
     pub(super) fn for_tests() -> Self {
-        let spec: Spec = "influxdb:http://h:8086?user=u&pw=hunter2".parse().unwrap();
-        Self::new(&spec, &spec.options().unwrap()).unwrap()
+        let spec = "influxdb:http://h:8086?user=u&pw=hunter2";
+        Self::take(&mut spec.parse().unwrap()).unwrap().0
     }
 }
 
@@ -184,9 +176,9 @@ fn base(location: &str, secure: bool) -> Result<Url, String> {
     Ok(url)
 }
 
-fn store(options: &Options) -> Result<Store, String> {
+fn store(options: &Options, account: &Account) -> Result<Store, String> {
     if options.bucket.is_empty() {
-        if !options.org.is_empty() || !options.token.is_empty() {
+        if !options.org.is_empty() || *account == Account::Token {
             return Err("org and token need bucket=NAME, where samples go".into());
         }
         let name = options.db.clone().unwrap_or_else(|| "k8s".into());
@@ -201,13 +193,13 @@ fn store(options: &Options) -> Result<Store, String> {
     Ok(Store::Bucket { org: options.org.clone(), bucket: options.bucket.clone() })
 }
 
-fn credentials(options: &Options) -> Credentials {
-    if !options.token.is_empty() {
-        Credentials::Token(options.token.clone())
-    } else if options.user.is_empty() {
-        Credentials::None
+fn account(peer: &PeerOptions) -> Account {
+    if peer.has_token() {
+        Account::Token
+    } else if peer.user.is_empty() {
+        Account::None
     } else {
-        Credentials::Password { user: options.user.clone(), password: options.pw.clone() }
+        Account::User(peer.user.clone())
     }
 }
 
@@ -241,8 +233,7 @@ mod tests {
     use super::*;
 
     fn target(spec: &str) -> Result<Target, SpecError> {
-        let spec: Spec = spec.parse().unwrap();
-        Target::new(&spec, &spec.options()?)
+        Target::take(&mut spec.parse().unwrap()).map(|(target, ..)| target)
     }
 
     #[test]
@@ -252,16 +243,16 @@ mod tests {
              withfields=true&cluster_name=c&disable_counter_metrics=true",
         )
         .unwrap();
-        assert_eq!(target.url("/write").as_str(), "https://h:8086/x/write");
+        assert_eq!(target.base.as_str(), "https://h:8086/x");
         assert_eq!(target.store, Store::Database("d".into()));
         assert_eq!(target.retention, Some(Duration::from_secs(30 * 86_400)));
-        assert!(!format!("{target:?}").contains("\"p\""));
+        assert_eq!(target.account, Account::User("u".into()));
     }
 
     #[test]
     fn defaults_and_bare_hosts() {
         let plain = target("influxdb").unwrap();
-        assert_eq!(plain.url("/write").as_str(), "http://127.0.0.1:8086/write");
+        assert_eq!(plain.base.as_str(), "http://127.0.0.1:8086/");
         assert_eq!(plain.store, Store::Database("k8s".into()));
         assert_eq!(target("influxdb:db.lan:8086").unwrap().base.as_str(), "http://db.lan:8086/");
     }

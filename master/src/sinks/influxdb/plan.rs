@@ -1,17 +1,22 @@
 //! How the fields of a layout become lines, worked out once for each layout.
 
+use std::sync::Arc;
+
 use heapster_shared::schema::{Field, Kind, Layout, ValueType};
 
 use super::escape;
+use crate::sinks::LabelRules;
 
-/// How metrics are named in the database.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// How metrics and labels are named in the database.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Schema {
     /// `cpu/usage_rate` is field `usage_rate` of measurement `cpu`, not field `value` of
     /// measurement `cpu/usage_rate`.
     pub(super) with_fields: bool,
     /// Counters are left out.
     pub(super) without_counters: bool,
+    /// Which labels are written, and under which names.
+    pub(super) labels: Arc<LabelRules>,
 }
 
 /// The lines that a row of a layout becomes.
@@ -42,14 +47,14 @@ pub(super) struct FieldPlan {
 }
 
 impl Plan {
-    pub(super) fn new(layout: &Layout, schema: Schema) -> Self {
+    pub(super) fn new(layout: &Layout, schema: &Schema) -> Self {
         let mut lines: Vec<LinePlan> = Vec::new();
         for (index, field) in layout.fields().iter().enumerate() {
             if schema.without_counters && field.metric.kind() == Kind::Cumulative {
                 continue;
             }
             let (measurement, key) = place(field.metric.name(), schema);
-            let labels = labels(field);
+            let labels = labels(field, &schema.labels);
             let field = FieldPlan { index, key, value_type: field.metric.value_type() };
             let same = |line: &&mut LinePlan| {
                 line.measurement == measurement
@@ -67,7 +72,7 @@ impl Plan {
 
 /// The measurement and the field key of a metric. A name without a slash has nothing to split, and
 /// keeps the field `value`.
-fn place(name: &str, schema: Schema) -> (Vec<u8>, Vec<u8>) {
+fn place(name: &str, schema: &Schema) -> (Vec<u8>, Vec<u8>) {
     let split = name.split_once('/').filter(|_| schema.with_fields);
     let (group, what) = split.unwrap_or((name, "value"));
     let (mut measurement, mut key) = (Vec::new(), Vec::new());
@@ -77,10 +82,12 @@ fn place(name: &str, schema: Schema) -> (Vec<u8>, Vec<u8>) {
     (measurement, key)
 }
 
-fn labels(field: &Field) -> Vec<u8> {
+fn labels(field: &Field, rules: &LabelRules) -> Vec<u8> {
     let mut out = Vec::new();
-    for (name, value) in field.labels.iter().flat_map(|labels| labels.iter()) {
-        super::encoder::tag(name, value, &mut out);
+    for (label, value) in field.labels.iter().flat_map(|labels| labels.iter()) {
+        if let Some(name) = rules.name(label) {
+            super::encoder::tag(name, value, &mut out);
+        }
     }
     out
 }
@@ -91,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    fn lines(schema: Schema) -> Vec<String> {
+    fn lines(schema: &Schema) -> Vec<String> {
         let layout = Layout::new(vec![
             Field::plain(table::CPU_USAGE.def()),
             Field::plain(table::CPU_LIMIT.def()),
@@ -121,25 +128,25 @@ mod tests {
             "cpu/usage_rate value=",
             "uptime value=",
         ];
-        assert_eq!(lines(Schema::default()), expected);
+        assert_eq!(lines(&Schema::default()), expected);
     }
 
     #[test]
     fn fields_of_one_group_and_resource_share_a_line() {
-        let schema = Schema { with_fields: true, without_counters: false };
+        let schema = Schema { with_fields: true, ..Schema::default() };
         let expected = [
             "cpu usage=,limit=,usage_rate=",
             "filesystem,resource_id=/ usage=,limit=",
             "filesystem,resource_id=/data\\ 1 usage=",
             "uptime value=",
         ];
-        assert_eq!(lines(schema), expected);
+        assert_eq!(lines(&schema), expected);
     }
 
     #[test]
     fn counters_can_be_left_out() {
-        let schema = Schema { with_fields: true, without_counters: true };
-        assert_eq!(lines(schema)[0], "cpu limit=,usage_rate=");
-        assert!(!lines(schema).iter().any(|line| line.starts_with("uptime")));
+        let schema = Schema { with_fields: true, without_counters: true, ..Schema::default() };
+        assert_eq!(lines(&schema)[0], "cpu limit=,usage_rate=");
+        assert!(!lines(&schema).iter().any(|line| line.starts_with("uptime")));
     }
 }

@@ -89,7 +89,7 @@ fn default_policy(answer: &QueryAnswer) -> Option<&str> {
 
 /// Runs a statement; `None` when the account may not, or the peer has no such API.
 async fn query(client: &Client, statement: &str) -> Result<Option<QueryAnswer>, SinkError> {
-    let request = client.request(Method::POST, "/query").query(&[("q", statement)]);
+    let request = client.request(Method::POST, "/query")?.query(&[("q", statement)]);
     let Some(answer) = ask::<QueryAnswer>(client, request).await? else {
         return Ok(None);
     };
@@ -104,7 +104,7 @@ async fn query(client: &Client, statement: &str) -> Result<Option<QueryAnswer>, 
 }
 
 async fn prepare_bucket(client: &Client, org: &str, bucket: &str) -> Result<(), SinkError> {
-    let request = client.request(Method::GET, "/api/v2/buckets").query(&[("name", bucket)]);
+    let request = client.request(Method::GET, "/api/v2/buckets")?.query(&[("name", bucket)]);
     let request = if org.is_empty() { request } else { request.query(&[("org", org)]) };
     let found = ask::<Buckets>(client, request).await?;
     if found.is_some_and(|found| !found.buckets.is_empty()) {
@@ -116,7 +116,7 @@ async fn prepare_bucket(client: &Client, org: &str, bucket: &str) -> Result<(), 
 }
 
 async fn create_bucket(client: &Client, org: &str, bucket: &str) -> Result<(), SinkError> {
-    let request = client.request(Method::GET, "/api/v2/orgs");
+    let request = client.request(Method::GET, "/api/v2/orgs")?;
     let request = if org.is_empty() { request } else { request.query(&[("org", org)]) };
     let found = ask::<Organizations>(client, request).await?.unwrap_or_default();
     let Some(id) = found.orgs.into_iter().next().and_then(|org| org.id) else {
@@ -128,7 +128,7 @@ async fn create_bucket(client: &Client, org: &str, bucket: &str) -> Result<(), S
         let seconds = i32::try_from(retention.as_secs()).unwrap_or(i32::MAX);
         wanted.retention_rules = vec![RetentionRule::new(Type::Expire, seconds)];
     }
-    let request = client.request(Method::POST, "/api/v2/buckets").json(&wanted);
+    let request = client.request(Method::POST, "/api/v2/buckets")?.json(&wanted);
     ask::<serde_json::Value>(client, request).await.map(drop)
 }
 
@@ -138,9 +138,9 @@ async fn ask<T: DeserializeOwned>(
     client: &Client,
     request: reqwest::RequestBuilder,
 ) -> Result<Option<T>, SinkError> {
-    let (answer, body) = client.send(request).await?;
+    let answer = client.send(request).await?;
     match answer.status {
-        status if status.is_success() => Ok(serde_json::from_slice(&body).ok()),
+        status if status.is_success() => Ok(serde_json::from_slice(&answer.body).ok()),
         StatusCode::BAD_REQUEST
         | StatusCode::FORBIDDEN
         | StatusCode::NOT_FOUND
@@ -156,7 +156,7 @@ async fn ask<T: DeserializeOwned>(
             );
             Ok(None)
         }
-        _ => Err(answer.failure(&client.target)),
+        _ => Err(client.failure(&answer)),
     }
 }
 

@@ -7,16 +7,15 @@ use heapster_shared::{
     event::Event,
     row::{Cell, Row},
     schema::{Field, Metric, ValueType},
-    tag,
     tick::rfc3339,
 };
 use serde_json::{Map, Value, json};
 
-use crate::delivery::Payload;
+use crate::{delivery::Payload, sinks::LabelRules};
 
 /// Appends rows as a block of text, and a line for each event; says how many samples or events
 /// there are.
-pub(super) fn text(payload: &Payload, out: &mut String) -> u64 {
+pub(super) fn text(payload: &Payload, rules: &LabelRules, out: &mut String) -> u64 {
     match payload {
         Payload::Rows(batch) => {
             // Writing to a String cannot fail.
@@ -28,7 +27,12 @@ pub(super) fn text(payload: &Payload, out: &mut String) -> u64 {
                 batch.row_count(),
                 batch.sample_count()
             );
-            batch.blocks.iter().flat_map(|block| block.rows()).map(|row| row_text(&row, out)).sum()
+            batch
+                .blocks
+                .iter()
+                .flat_map(|block| block.rows())
+                .map(|row| row_text(&row, rules, out))
+                .sum()
         }
         Payload::Events(batch) => {
             batch.events.iter().for_each(|event| event_text(&batch.cluster, event, out));
@@ -41,17 +45,19 @@ pub(super) fn text(payload: &Payload, out: &mut String) -> u64 {
     }
 }
 
-fn row_text(row: &Row<'_>, out: &mut String) -> u64 {
+fn row_text(row: &Row<'_>, rules: &LabelRules, out: &mut String) -> u64 {
     let _ = write!(out, "  {}", rfc3339(row.head.time_ms));
-    tag::visit(&row.head.entity, |name, value| {
+    rules.visit("", &row.head.entity, |name, value| {
         let _ = write!(out, " {name}={}", plain(value));
     });
     out.push('\n');
     let mut samples = 0;
     for (field, cell) in row.samples() {
         let _ = write!(out, "    {}", field.metric.name());
-        for (name, value) in field.labels.iter().flat_map(|labels| labels.iter()) {
-            let _ = write!(out, " {name}={}", plain(value));
+        for (label, value) in field.labels.iter().flat_map(|labels| labels.iter()) {
+            if let Some(name) = rules.name(label) {
+                let _ = write!(out, " {name}={}", plain(value));
+            }
         }
         let _ = match field.metric.value_type() {
             ValueType::Int64 => write!(out, " {}", cell.as_int().unwrap_or_default()),
@@ -101,11 +107,11 @@ fn unit(metric: &Metric) -> &str {
 }
 
 /// Appends a line for each row or event; says how many samples or events there are.
-pub(super) fn json(payload: &Payload, out: &mut String) -> u64 {
+pub(super) fn json(payload: &Payload, rules: &LabelRules, out: &mut String) -> u64 {
     match payload {
         Payload::Rows(batch) => {
             let rows = batch.blocks.iter().flat_map(|block| block.rows());
-            rows.map(|row| row_json(&batch.cluster, batch.tick.0, &row, out)).sum()
+            rows.map(|row| row_json(&batch.cluster, batch.tick.0, &row, rules, out)).sum()
         }
         Payload::Events(batch) => {
             let count = batch.events.iter().map(|event| {
@@ -121,13 +127,20 @@ pub(super) fn json(payload: &Payload, out: &mut String) -> u64 {
     }
 }
 
-fn row_json(cluster: &str, tick_ms: i64, row: &Row<'_>, out: &mut String) -> u64 {
+fn row_json(
+    cluster: &str,
+    tick_ms: i64,
+    row: &Row<'_>,
+    rules: &LabelRules,
+    out: &mut String,
+) -> u64 {
     let mut tags = Map::new();
-    tag::visit(&row.head.entity, |name, value| {
+    rules.visit("", &row.head.entity, |name, value| {
         // A name that comes twice means its first value, as everywhere.
         tags.entry(name).or_insert_with(|| value.into());
     });
-    let samples: Vec<Value> = row.samples().map(|(field, cell)| sample_json(field, cell)).collect();
+    let samples: Vec<Value> =
+        row.samples().map(|(field, cell)| sample_json(field, cell, rules)).collect();
     let count = samples.len() as u64;
     let row = json!({
         "cluster": cluster,
@@ -140,20 +153,23 @@ fn row_json(cluster: &str, tick_ms: i64, row: &Row<'_>, out: &mut String) -> u64
     count
 }
 
-fn sample_json(field: &Field, cell: Cell) -> Value {
+fn sample_json(field: &Field, cell: Cell, rules: &LabelRules) -> Value {
     let value = cell.to_json(field.metric.value_type());
     match field.labels.as_deref() {
         None => json!({"metric": field.metric.name(), "value": value}),
         Some(labels) => json!({
             "metric": field.metric.name(),
-            "labels": labels_json(labels),
+            "labels": labels_json(labels, rules),
             "value": value,
         }),
     }
 }
 
-fn labels_json(labels: &Labels) -> Value {
-    labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>().into()
+fn labels_json(labels: &Labels, rules: &LabelRules) -> Value {
+    let named = labels.iter().filter_map(|(label, value)| {
+        rules.name(label).map(|name| (name.to_owned(), Value::from(value)))
+    });
+    named.collect::<Map<_, _>>().into()
 }
 
 fn line(out: &mut String, value: &Value) {
@@ -197,7 +213,7 @@ mod tests {
     #[test]
     fn a_batch_is_a_block_of_text() {
         let mut out = String::new();
-        assert_eq!(text(&rows(), &mut out), 2);
+        assert_eq!(text(&rows(), &LabelRules::default(), &mut out), 2);
         assert_eq!(
             out,
             "2026-11-22T11:00:00Z lab: 1 rows, 2 samples\n  2026-11-22T11:00:01Z type=node \
@@ -209,11 +225,21 @@ mod tests {
     #[test]
     fn a_row_is_a_line_of_json() {
         let mut out = String::new();
-        assert_eq!(json(&rows(), &mut out), 2);
+        assert_eq!(json(&rows(), &LabelRules::default(), &mut out), 2);
         let row: Value = serde_json::from_str(out.trim_end()).unwrap();
         assert_eq!(row["labels"]["nodename"], "node a");
         assert_eq!(row["samples"][1]["labels"]["resource_id"], "/");
         assert_eq!(row["samples"][1]["value"], 7);
+    }
+
+    #[test]
+    fn labels_are_named_as_asked() {
+        let rules = LabelRules::new("hostname", "nodename:node,resource_id:volume").unwrap();
+        let mut out = String::new();
+        json(&rows(), &rules, &mut out);
+        let row: Value = serde_json::from_str(out.trim_end()).unwrap();
+        assert_eq!(row["labels"], json!({"type": "node", "node": "node a"}));
+        assert_eq!(row["samples"][1]["labels"], json!({"volume": "/"}));
     }
 
     /// A message from a cluster cannot make a line that looks like another event.
@@ -233,7 +259,7 @@ mod tests {
         };
         let batch = EventBatch { cluster: "lab".into(), events: vec![event.clone(), event] };
         let mut out = String::new();
-        assert_eq!(text(&Payload::Events(Arc::new(batch)), &mut out), 2);
+        assert_eq!(text(&Payload::Events(Arc::new(batch)), &LabelRules::default(), &mut out), 2);
         let line = "2026-11-22T11:00:01Z lab: event Warning BackOff Pod shop/web-1 \
                     \"a\\n  forged\" count=3 host=node-a\n";
         assert_eq!(out, line.repeat(2));

@@ -11,17 +11,13 @@
 //! event is known to the millisecond at best, and the nanoseconds come from its uid and count. They are
 //! the same whenever it is written again.
 
-use heapster_shared::{event::Event, tag, tick::rfc3339};
-use serde_json::{Value, json};
+use heapster_shared::{event::Event, tag};
 
-use super::{
-    super::{
-        body::{Body, LineEnd, Precision},
-        escape,
-    },
-    CLUSTER_NAME, Encoder, tag as push_tag,
+use super::{super::escape, Encoder, tag as push_tag};
+use crate::{
+    delivery::EventBatch,
+    sinks::{event_json::as_in_kubernetes, labels::CLUSTER_NAME, lines::Body},
 };
-use crate::delivery::EventBatch;
 
 const NANOSECONDS: i64 = 1_000_000;
 
@@ -31,15 +27,14 @@ impl Encoder {
         &self,
         batches: impl IntoIterator<Item = &'a EventBatch>,
     ) -> Vec<Body> {
-        let empty = || Body { precision: Precision::Nanoseconds, ..Body::default() };
         let mut bodies = Vec::new();
-        let mut body = empty();
+        let mut body = Body::default();
         for batch in batches {
             let cluster = self.cluster_name.as_deref().unwrap_or(&batch.cluster);
             for event in &batch.events {
                 encode_event(event, cluster, self.schema.with_fields, &mut body);
                 if body.text.len() >= self.body_bytes {
-                    bodies.push(std::mem::replace(&mut body, empty()));
+                    bodies.push(std::mem::take(&mut body));
                 }
             }
         }
@@ -66,7 +61,7 @@ fn encode_event(event: &Event, cluster: &str, with_fields: bool, body: &mut Body
     out.push(b' ');
     out.extend_from_slice(time.format(time_ns(event)).as_bytes());
     out.push(b'\n');
-    body.lines.push(LineEnd { offset: body.text.len(), samples: 1 });
+    body.end_line(1);
 }
 
 fn tags(event: &Event, cluster: &str, out: &mut Vec<u8>) {
@@ -108,26 +103,6 @@ fn fields(event: &Event, out: &mut Vec<u8>) {
             text(value, out);
         }
     }
-}
-
-/// The event as its object in Kubernetes, as far as it is known.
-fn as_in_kubernetes(event: &Event) -> Value {
-    json!({
-        "metadata": {"uid": event.uid, "namespace": event.object_namespace},
-        "involvedObject": {
-            "kind": event.object_kind,
-            "namespace": event.object_namespace,
-            "name": event.object_name,
-            "uid": event.object_uid,
-        },
-        "reason": event.reason,
-        "message": event.message,
-        "source": {"component": event.component, "host": event.host},
-        "firstTimestamp": rfc3339(event.first_unix_ms),
-        "lastTimestamp": rfc3339(event.last_unix_ms),
-        "count": event.count,
-        "type": event.kind,
-    })
 }
 
 /// A text in quotes. Control characters become spaces: a line break in quotes is allowed, and not
@@ -177,10 +152,9 @@ mod tests {
     }
 
     fn lines(with_fields: bool, events: Vec<Event>) -> Vec<String> {
-        let schema = Schema { with_fields, without_counters: false };
+        let schema = Schema { with_fields, ..Schema::default() };
         let batch = EventBatch { cluster: "lab".into(), events };
         let bodies = Encoder::new(schema, None, 300).encode_events([&batch]);
-        assert!(bodies.iter().all(|body| body.precision == Precision::Nanoseconds));
         let text: Vec<u8> = bodies.into_iter().flat_map(|body| body.text).collect();
         String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
     }
@@ -194,7 +168,7 @@ mod tests {
         assert!(line.starts_with(start), "{line}");
         let (value, time) = line[start.len() - 1..].rsplit_once("\" ").unwrap();
         let value = value.replace("\\\"", "\"").replace("\\\\", "\\");
-        let value: Value = serde_json::from_str(&value).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&value).unwrap();
         assert_eq!(value["involvedObject"]["name"], "web 1");
         assert_eq!(value["lastTimestamp"], "2026-11-22T11:00:01Z");
         assert_eq!((&value["count"], &value["metadata"]["uid"]), (&3.into(), &"u1".into()));

@@ -69,7 +69,7 @@ fn lines_are_those_of_the_ancestor() {
              uptime,{tags} value=1000i {TIME_MS}\n"
         )
     );
-    let with_fields = Schema { with_fields: true, without_counters: true };
+    let with_fields = Schema { with_fields: true, without_counters: true, ..Schema::default() };
     assert_eq!(
         encode(with_fields, &batch),
         format!(
@@ -96,7 +96,7 @@ fn absent_cells_make_no_lines_and_infinite_ones_are_counted() {
     let usage = Field::plain(table::MEMORY_USAGE.def());
     let cells = [Cell::real(f64::INFINITY), Cell::ABSENT];
     let batch = batch(entity(&[]), vec![rate, usage], &cells);
-    let schema = Schema { with_fields: false, without_counters: true };
+    let schema = Schema { with_fields: false, without_counters: true, ..Schema::default() };
     let encoded = Encoder::new(schema, None, 1 << 20).encode([&batch]);
     assert_eq!((encoded.bodies.len(), encoded.infinite), (0, 1));
 }
@@ -187,7 +187,7 @@ proptest! {
     ) {
         let entity = entity(&[(tag::LABELS, &value)]);
         let batch = batch(entity, vec![custom(&name)], &[Cell::real(number)]);
-        let schema = Schema { with_fields: false, without_counters: true };
+        let schema = Schema { with_fields: false, without_counters: true, ..Schema::default() };
         let text = encode(schema, &batch);
         let point = read(text.trim_end_matches('\n'));
 

@@ -1,33 +1,20 @@
-//! Lines on their way to the database, and how they are parted when they are too many for it.
+//! Lines on their way to a peer, and how they are parted when they are too many for it. A line is
+//! whatever cannot be parted: one of text, or a pair of a bulk request.
 
 use std::{io::Write, ops::Range, sync::Arc};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
-/// The unit of the times of lines.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) enum Precision {
-    #[default]
-    Milliseconds,
-    Nanoseconds,
-}
-
-impl Precision {
-    /// As a request names it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Milliseconds => "ms",
-            Self::Nanoseconds => "ns",
-        }
-    }
-}
+use super::{SinkError, tally::Tally};
 
 /// Whole lines, and where each ends.
 #[derive(Debug, Default)]
 pub(super) struct Body {
-    pub(super) precision: Precision,
+    /// The lines, each with its end.
     pub(super) text: Vec<u8>,
+    /// Where they end.
     pub(super) lines: Vec<LineEnd>,
 }
 
@@ -45,6 +32,11 @@ impl Body {
     pub(super) fn with_room(bytes: usize) -> Self {
         let text = Vec::with_capacity(bytes + 4096);
         Self { text, ..Self::default() }
+    }
+
+    /// Ends a line that has been appended to the text.
+    pub(super) fn end_line(&mut self, samples: u32) {
+        self.lines.push(LineEnd { offset: self.text.len(), samples });
     }
 }
 
@@ -69,11 +61,6 @@ impl Part {
         &self.body.text[start..end]
     }
 
-    /// The unit of its times.
-    pub(super) fn precision(&self) -> Precision {
-        self.body.precision
-    }
-
     /// Number of lines.
     pub(super) fn line_count(&self) -> usize {
         self.lines.len()
@@ -82,6 +69,13 @@ impl Part {
     /// Number of samples.
     pub(super) fn samples(&self) -> u64 {
         self.body.lines[self.lines.clone()].iter().map(|line| u64::from(line.samples)).sum()
+    }
+
+    /// The samples that this many of its lines have. Peers count lines and do not say which ones they
+    /// mean, so that lines with several samples count as lines of average length.
+    fn samples_of(&self, lines: u64) -> u64 {
+        let (all_lines, samples) = (self.line_count() as u64, self.samples());
+        if lines >= all_lines { samples } else { lines * samples / all_lines }
     }
 
     /// Its two halves; nothing when it is a single line.
@@ -104,6 +98,62 @@ impl Part {
         // Neither fails when it writes to memory; were it so, the plain text would not do either.
         let _ = encoder.write_all(self.text());
         encoder.finish().unwrap_or_default().into()
+    }
+}
+
+/// What became of a part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// The peer has all of it.
+    Taken,
+    /// The peer has it all but for some lines, which it will never take.
+    TakenInPart {
+        /// How many.
+        lines_refused: u64,
+        /// Why, in its words.
+        reason: String,
+    },
+    /// It is too large for one request.
+    TooLarge,
+    /// The peer does not have it.
+    Failed(SinkError),
+}
+
+/// Writes parts to a peer.
+#[async_trait]
+pub(super) trait LineWriter: Sync {
+    /// Writes a part once.
+    ///
+    /// # Errors
+    /// When it could not be tried at all.
+    async fn write_part(&self, part: &Part) -> Result<Verdict, SinkError>;
+
+    /// Writes a body, in halves where it is too large, and counts what became of its samples.
+    ///
+    /// # Errors
+    /// When the peer does not have some of it, and may take it later.
+    async fn write_body(&self, body: Body, tally: &mut Tally) -> Result<(), SinkError> {
+        let mut parts = vec![Part::whole(body)];
+        while let Some(part) = parts.pop() {
+            let samples = part.samples();
+            match self.write_part(&part).await? {
+                Verdict::Taken => tally.delivered += samples,
+                Verdict::TakenInPart { lines_refused, reason } => {
+                    let refused = part.samples_of(lines_refused);
+                    tally.delivered += samples - refused;
+                    tally.refuse(refused, &reason);
+                }
+                Verdict::TooLarge => match part.halves() {
+                    Some([first, second]) => parts.extend([second, first]),
+                    None => tally.refuse(samples, "a single line is too large for the peer"),
+                },
+                Verdict::Failed(SinkError::Permanent { message }) => {
+                    tally.refuse(samples, &message);
+                }
+                Verdict::Failed(transient) => return Err(transient),
+            }
+        }
+        Ok(())
     }
 }
 
