@@ -203,6 +203,24 @@ fn keep(stream: impl Read + Send + 'static, output: &Arc<Output>) {
     });
 }
 
+/// What has to come comes within this time, also on a machine that is busy.
+pub const SOON: Duration = Duration::from_secs(40);
+
+/// Polls until there is something.
+///
+/// # Panics
+/// When it has not come in time, with what `describe` says of the state.
+pub fn eventually<T>(mut look: impl FnMut() -> Option<T>, describe: impl FnOnce() -> String) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{}", describe());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

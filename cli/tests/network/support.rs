@@ -1,9 +1,6 @@
 //! Programs under test and what is asked of them.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Duration};
 
 use heapster_testkit::{
     http::{self, Answer},
@@ -17,31 +14,12 @@ use serde_json::Value;
 /// Names a folder whose `heapster` is run in place of the one that was built for the tests, such as
 /// `target/dist`.
 const PROGRAMS: &str = "HEAPSTER_TEST_PROGRAMS";
-/// What has to come comes within this time, also on a machine that is busy.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) use heapster_testkit::process::{SOON, eventually};
 
 /// The program under test.
 pub(crate) fn program() -> PathBuf {
     let built = || PathBuf::from(env!("CARGO_BIN_EXE_heapster"));
     std::env::var_os(PROGRAMS).map_or_else(built, |folder| PathBuf::from(folder).join("heapster"))
-}
-
-/// Polls until there is something.
-///
-/// # Panics
-/// When it has not come in time, with what `describe` says of the state.
-pub(crate) fn eventually<T>(
-    mut look: impl FnMut() -> Option<T>,
-    describe: impl FnOnce() -> String,
-) -> T {
-    let deadline = Instant::now() + SOON;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{}", describe());
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Starts `heapster` with these arguments.

@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
 };
 
 use heapster_testkit::{
@@ -14,23 +13,7 @@ use heapster_testkit::{
 };
 
 pub(crate) const HEAPSTER: &str = env!("CARGO_BIN_EXE_heapster");
-/// What has to come comes within this time, also on a machine that is busy.
-pub(crate) const SOON: Duration = Duration::from_secs(40);
-
-/// Polls until there is something.
-pub(crate) fn eventually<T>(
-    mut look: impl FnMut() -> Option<T>,
-    describe: impl FnOnce() -> String,
-) -> T {
-    let deadline = Instant::now() + SOON;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{}", describe());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
+pub(crate) use heapster_testkit::process::{SOON, eventually};
 
 /// Starts `heapster` with these arguments.
 pub(crate) fn heapster(arguments: &[&str]) -> Process {
