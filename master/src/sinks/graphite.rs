@@ -29,7 +29,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Graphite's carbon and others that take its plaintext protocol, over TCP or UDP",
     delivery: "at least once up to what TCP carries: carbon does not answer, so that what lies in the buffers of the two machines when it dies is lost. Over UDP nothing is known of what arrives. What is written twice leaves one value: path and second are the same",
     mapping: "The ancestor's hierarchy: `PREFIX.nodes.NODE.pods.NAMESPACE.POD.containers.CONTAINER.cpu.usage_rate`, `.sys-containers.NAME`, `PREFIX.namespaces.NAMESPACE`, `PREFIX.cluster`; dots and slashes in names become `_`. A device or volume stands behind the group of its metric, written so that no two are the same: `filesystem._2F.usage`. `{cluster}` in the prefix is the name of the cluster; without it two clusters would write the same paths, which is warned of. With `tags=true` labels are Graphite's tags instead: `PREFIX.cpu.usage_rate;pod_name=web-1;...`. Times are cut to the second.",
-    tested: "carbon 1.1 of Debian, whose cache is asked for every sample",
+    tested: "carbon 1.1 of Debian, whose files are read; tags by their published form",
     samples: &[
         "graphite:tcp://metrics.example.com:2003?prefix=kubernetes.{cluster}",
         "graphite:udp://127.0.0.1:2003",

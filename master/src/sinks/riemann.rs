@@ -30,7 +30,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Riemann, over TCP or TLS",
     delivery: "at least once: an answer that is lost on its way has the events sent again. Riemann's index keeps one of a host and service; its streams see both",
     mapping: "A sample is an event: the service is the metric's name, the host the host's name, the labels (and a field's) are attributes, with the cluster as `cluster_name`; integers are `metric_sint64`, others `metric_d`; times are in microseconds, and in seconds for older servers. Events of a cluster have its message as description, its reason as service, the state `ok` or `warning`, and its count as metric.",
-    tested: "a server of the tests that reads events by the message definitions of riemann-client of PyPI",
+    tested: "a server of the tests, by the message definitions that Riemann publishes",
     samples: &[
         "riemann:localhost:5555?ttl=120&state=ok&tags=foobar&batchsize=150",
         "riemann:tls://riemann.example.com:5554?required=true",

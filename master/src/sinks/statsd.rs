@@ -32,7 +32,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "StatsD, Telegraf, Datadog's agent and others that take gauges in datagrams",
     delivery: "at most once: a datagram that is lost is lost, and nothing is known of what arrives. Do not make it `required`",
     mapping: "Each sample is a gauge, counters too, as in the ancestor. `etsystatsd`: a path as `PREFIX.node.NODE.namespace.NAMESPACE.pod.POD.container.CONTAINER.cpu/usage_rate`, with the pod's labels and a resource in it; `influxstatsd`: `PREFIXcpu/usage_rate,label=value,...`; `dogstatsd`: `PREFIXcpu.usage_rate:1|g|#label:value,...`, the pod's own labels among them. A prefix may have `{cluster}` in it. A gauge that is negative is set to 0 first, where a sign would mean a change. StatsD has no times: samples that are older than `max_age` are refused rather than taken for those of now; `dogstatsd` with `timestamps=true` has them.",
-    tested: "StatsD 0.9 of npm, whose console is asked for every gauge",
+    tested: "StatsD 0.9 of npm, which is asked for every gauge; the tags of Telegraf and Datadog by their published forms",
     samples: &[
         "statsd:udp://127.0.0.1:8125?prefix=kubernetes.&protocolType=influxstatsd&numMetricsPerMsg=10",
         "statsd:udp://127.0.0.1:8125?renameLabels=type:k8s_type&allowedLabels=container_name,namespace_name,type&labelStyle=lowerCamelCase",
