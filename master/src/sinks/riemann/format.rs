@@ -65,7 +65,7 @@ impl States {
                 wire::attribute(name, value, &mut fields);
             }
         }
-        let value = Number::Int(i64::try_from(event.count).unwrap_or(i64::MAX));
+        let value = Number::Int(event.count.into());
         wire::event(&[&fields], Moment { time_ms: event.last_unix_ms, value }, out);
     }
 }
