@@ -20,7 +20,14 @@ type Encoder = Box<dyn FnMut(&RowBatch) -> usize>;
 /// The name of a sink, or of one of its forms, and what makes an encoder of it.
 type Entry = (&'static str, fn() -> Encoder);
 
-const ENCODERS: &[Entry] = &[("influxdb", || Box::new(sinks::influxdb_door::encoder()))];
+const ENCODERS: &[Entry] = &[
+    ("graphite", || Box::new(sinks::graphite_door::encoder())),
+    ("influxdb", || Box::new(sinks::influxdb_door::encoder())),
+    ("opentsdb", || Box::new(sinks::opentsdb_door::encoder())),
+    ("riemann", || Box::new(sinks::riemann_door::encoder())),
+    ("statsd", || Box::new(sinks::statsd_door::encoder())),
+    ("wavefront", || Box::new(sinks::wavefront_door::encoder())),
+];
 
 const HOSTS: usize = 20;
 

@@ -5,11 +5,15 @@
 //! its word in the list below.
 
 mod apart;
+mod datagrams;
 mod event_json;
+mod hierarchy;
 mod labels;
 mod lines;
 mod options;
 mod peer;
+mod samples;
+mod stream;
 mod tally;
 mod weak_cache;
 
@@ -110,10 +114,20 @@ macro_rules! sinks {
     };
 }
 
-sinks! { influxdb, log }
+sinks! { graphite, influxdb, log, opentsdb, riemann, statsd, wavefront }
 
 #[doc(hidden)]
+pub use graphite::door as graphite_door;
+#[doc(hidden)]
 pub use influxdb::door as influxdb_door;
+#[doc(hidden)]
+pub use opentsdb::door as opentsdb_door;
+#[doc(hidden)]
+pub use riemann::door as riemann_door;
+#[doc(hidden)]
+pub use statsd::door as statsd_door;
+#[doc(hidden)]
+pub use wavefront::door as wavefront_door;
 
 /// A sink with all that its actor has to know.
 #[derive(Clone)]
@@ -167,7 +181,10 @@ mod tests {
     /// Whoever mistypes an option is shown all that would do, the common ones included.
     #[test]
     fn unknown_words_list_the_known_ones() {
-        assert_eq!(error_of("logg"), "unknown sink `logg`; the known ones are influxdb, log");
+        assert_eq!(
+            error_of("logg"),
+            "unknown sink `logg`; the known ones are graphite, influxdb, log, opentsdb, riemann, statsd, wavefront"
+        );
         let error = error_of("influxdb:http://h:8086?datbase=x");
         for name in ["unknown option `datbase`", "`db`", "`withfields`", "`required`"] {
             assert!(error.contains(name), "{error}");

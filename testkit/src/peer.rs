@@ -10,6 +10,7 @@
 //! # }
 //! ```
 
+mod carbon;
 mod dnsmasq;
 mod docker;
 mod etcd;
@@ -17,8 +18,10 @@ mod fake_http;
 mod influxdb;
 mod process;
 mod python;
+mod statsd;
 mod victoria_metrics;
 
+pub use carbon::{Carbon, WhisperPoints};
 pub use dnsmasq::Dnsmasq;
 pub use docker::Docker;
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};
@@ -26,6 +29,7 @@ pub use fake_http::{FakeHttp, FakeReply, FakeRequest};
 pub use influxdb::{Influxdb, InfluxdbOptions};
 pub use process::{PeerError, Process, free_ports, http_client};
 pub use python::Python;
+pub use statsd::Statsd;
 pub use victoria_metrics::VictoriaMetrics;
 
 /// Whether a missing program fails a test: it does where `CI` is set, so that nothing is skipped

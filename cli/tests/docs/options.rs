@@ -15,7 +15,9 @@ pub(crate) struct DocumentedOption {
 pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
         ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
-        ("sink", "log") => read("master/src/sinks/log.rs", "Options"),
+        ("sink", "log" | "graphite" | "opentsdb" | "riemann" | "statsd" | "wavefront") => {
+            read(&format!("master/src/sinks/{kind}.rs"), "Options")
+        }
         ("source", "cadvisor") => {
             let mut options = read("buddy/src/source/cadvisor.rs", "Options");
             options.extend(read("buddy/src/source/fetch/options.rs", "TlsOptions"));
@@ -47,7 +49,7 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
 }
 
 /// The sinks that have the options of a connection beside their own.
-pub(crate) const CONNECT: [&str; 1] = ["influxdb"];
+pub(crate) const CONNECT: [&str; 5] = ["graphite", "influxdb", "opentsdb", "riemann", "wavefront"];
 
 /// The options of a sink's connection.
 pub(crate) fn connection() -> Vec<DocumentedOption> {

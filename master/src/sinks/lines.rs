@@ -34,6 +34,11 @@ impl Body {
         Self { text, ..Self::default() }
     }
 
+    /// Samples on all of its lines.
+    pub(super) fn samples(&self) -> u64 {
+        self.lines.iter().map(|line| u64::from(line.samples)).sum()
+    }
+
     /// Ends a line that has been appended to the text.
     pub(super) fn end_line(&mut self, samples: u32) {
         self.lines.push(LineEnd { offset: self.text.len(), samples });
@@ -76,6 +81,14 @@ impl Part {
     fn samples_of(&self, lines: u64) -> u64 {
         let (all_lines, samples) = (self.line_count() as u64, self.samples());
         if lines >= all_lines { samples } else { lines * samples / all_lines }
+    }
+
+    /// Parts of it that have no more than so many lines.
+    pub(super) fn pieces(&self, lines: usize) -> impl Iterator<Item = Self> + '_ {
+        self.lines.clone().step_by(lines.max(1)).map(move |start| {
+            let end = start.saturating_add(lines).min(self.lines.end);
+            Self { body: Arc::clone(&self.body), lines: start..end }
+        })
     }
 
     /// Its two halves; nothing when it is a single line.
@@ -133,7 +146,15 @@ pub(super) trait LineWriter: Sync {
     /// # Errors
     /// When the peer does not have some of it, and may take it later.
     async fn write_body(&self, body: Body, tally: &mut Tally) -> Result<(), SinkError> {
-        let mut parts = vec![Part::whole(body)];
+        self.write_pieces(Part::whole(body), tally).await
+    }
+
+    /// Does the same with a part of a body.
+    ///
+    /// # Errors
+    /// As [`LineWriter::write_body`].
+    async fn write_pieces(&self, part: Part, tally: &mut Tally) -> Result<(), SinkError> {
+        let mut parts = vec![part];
         while let Some(part) = parts.pop() {
             let samples = part.samples();
             match self.write_part(&part).await? {
@@ -177,6 +198,13 @@ mod tests {
         assert_eq!((second.text(), second.samples()), (&b"bb\nccc\n"[..], 6));
         assert!(first.halves().is_none());
         assert_eq!(second.halves().unwrap()[1].text(), b"ccc\n");
+    }
+
+    #[test]
+    fn pieces_are_whole_lines_and_lose_nothing() {
+        let texts: Vec<_> = part().pieces(2).map(|piece| piece.text().to_vec()).collect();
+        assert_eq!(texts, [b"a\nbb\n".to_vec(), b"ccc\n".to_vec()]);
+        assert_eq!(Part::whole(Body::default()).pieces(2).count(), 0);
     }
 
     #[test]

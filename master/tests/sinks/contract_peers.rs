@@ -2,8 +2,16 @@
 
 #[path = "contract_peers/influxdb.rs"]
 mod influxdb;
+#[path = "contract_peers/lines.rs"]
+mod lines;
 #[path = "contract_peers/log.rs"]
 mod log;
+#[path = "contract_peers/opentsdb.rs"]
+mod opentsdb;
+#[path = "contract_peers/riemann.rs"]
+mod riemann;
+#[path = "contract_peers/statsd.rs"]
+mod statsd;
 
 use async_trait::async_trait;
 
@@ -17,8 +25,24 @@ pub(crate) enum Mode {
     Away,
 }
 
+/// What a sink can learn of its writes, by its protocol.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Hears {
+    /// Nothing: datagrams.
+    Nothing,
+    /// Whether there is a connection: a stream without answers.
+    Connection,
+    /// What became of each write.
+    All,
+}
+
 #[async_trait(?Send)]
 pub(crate) trait Peer {
+    /// What the sink can learn.
+    fn hears(&self) -> Hears {
+        Hears::All
+    }
+
     /// A spec of a sink that writes to it; more options can be appended with `&`.
     fn spec(&self) -> String;
     /// Behaves otherwise from now on.
@@ -30,8 +54,13 @@ pub(crate) trait Peer {
 /// The peer of a kind. Whoever adds a kind adds its peer.
 pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
     match kind {
+        "graphite" => Box::new(lines::Lines::start("graphite:tcp://{address}?prefix=k").await),
         "influxdb" => Box::new(influxdb::Database::start().await),
         "log" => Box::new(log::LogFile::new()),
+        "opentsdb" => Box::new(opentsdb::Database::start().await),
+        "riemann" => Box::new(riemann::Server::start().await),
+        "statsd" => Box::new(statsd::Receiver::start().await),
+        "wavefront" => Box::new(lines::Lines::start("wavefront:{address}?prefix=k.").await),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }
 }

@@ -9,6 +9,7 @@ use super::process::{PeerError, Process, Program, http_client};
 pub struct VictoriaMetrics {
     process: Process,
     port: u16,
+    opentsdb_port: u16,
 }
 
 impl VictoriaMetrics {
@@ -17,13 +18,16 @@ impl VictoriaMetrics {
     /// # Errors
     /// When its program is missing, or it is not ready in time.
     pub async fn start() -> Result<Self, PeerError> {
-        let (process, port) = Process::launch(|folder, [port, _]| {
+        let ports = std::cell::Cell::new(0);
+        let (process, port) = Process::launch(|folder, [port, opentsdb_port]| {
+            ports.set(opentsdb_port);
             Ok(Program {
                 name: "victoria-metrics",
                 package: "victoria-metrics",
                 arguments: vec![
                     format!("-httpListenAddr=127.0.0.1:{port}"),
                     format!("-storageDataPath={}", folder.join("data").display()),
+                    format!("-opentsdbHTTPListenAddr=127.0.0.1:{opentsdb_port}"),
                     "-retentionPeriod=100y".into(),
                     "-memory.allowedBytes=64MB".into(),
                 ],
@@ -31,13 +35,19 @@ impl VictoriaMetrics {
             })
         })
         .await?;
-        Ok(Self { process, port })
+        Ok(Self { process, port, opentsdb_port: ports.get() })
     }
 
     /// `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The same for points in OpenTSDB's form.
+    #[must_use]
+    pub fn opentsdb_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.opentsdb_port)
     }
 
     /// Every sample of the series that match, as written: an object a series, with `metric`,

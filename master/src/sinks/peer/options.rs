@@ -138,6 +138,11 @@ impl PeerOptions {
         Ok(Credentials::Password { user: self.user.clone(), password })
     }
 
+    /// Whether they say something that has a meaning for TLS alone.
+    pub(in crate::sinks) fn asks_for_tls(&self) -> bool {
+        self.ca.is_some() || self.cert.is_some() || self.tls == Verification::Skip
+    }
+
     /// Whether they name a token.
     pub(in crate::sinks) const fn has_token(&self) -> bool {
         self.token_file.is_some() || !self.token.is_empty()
