@@ -36,5 +36,11 @@ pub(crate) fn verify(folder: &Path, unit: &Path) {
         Err(error) => panic!("{error}"),
     };
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{}: {said}", unit.display());
+    // It reads the units of this machine too, and what it says of those is another's business.
+    let is_ours = |line: &&str| {
+        let of_others = line.starts_with('/') && !Path::new(line).starts_with(folder);
+        !of_others && !line.is_empty()
+    };
+    let ours: Vec<&str> = said.lines().filter(is_ours).collect();
+    assert!(output.status.success() && ours.is_empty(), "{}: {said}", unit.display());
 }
