@@ -1,7 +1,7 @@
 //! `heapster cert`: an authority, the master's certificate, and those of buddies, for who has no
 //! authority of his own.
 
-mod authority;
+pub(crate) mod authority;
 
 use std::{
     io::Write,

@@ -34,7 +34,9 @@ enum Side {
     ///
     /// The command finds the master in the variables HEAPSTER_MASTER (a URL), HEAPSTER_MASTER_ADDRESS
     /// (HOST:PORT), HEAPSTER_CLUSTER and HEAPSTER_INSECURE (true), or where it has {master}, {address}
-    /// and {cluster} as words or in them. No shell reads it: words are parted by spaces, and quotes
+    /// and {cluster} as words or in them. With --tls it finds files in HEAPSTER_MASTER_CA and
+    /// HEAPSTER_TOKEN_FILE, or HEAPSTER_CERT and HEAPSTER_KEY, in place of HEAPSTER_INSECURE, or in
+    /// {ca}, {token_file}, {cert} and {key}. No shell reads it: words are parted by spaces, and quotes
     /// keep them together.
     #[command(after_help = examples::CONFORMANCE_BUDDY)]
     Buddy(BuddyArgs),
@@ -53,11 +55,23 @@ struct BuddyArgs {
     /// Where the buddy is to connect to, over gRPC; port 0 is any that is free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// Speak TLS, with certificates that are made for the run, and ask who connects
+    #[arg(long, value_name = "PROOF")]
+    tls: Option<Proof>,
     /// The distance between ticks that the buddy is told of
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = positive)]
     resolution: Duration,
     #[command(flatten)]
     common: CommonArgs,
+}
+
+/// By what a buddy says who it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Proof {
+    /// A token with each stream
+    Token,
+    /// A client certificate
+    Certificate,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -58,6 +58,9 @@ pub(crate) const CONFORMANCE_BUDDY: &str = "\
 Examples:
   A buddy that takes HOST:PORT
     heapster conformance buddy --command './my-buddy {address} {cluster}'
+  The same, and whether it keeps strangers out: a master by TLS that asks for a token
+    heapster conformance buddy --tls token \\
+      --command './my-buddy {address} {cluster} --ca {ca} --token-file {token_file}'
   Heapster's own
     heapster conformance buddy \\
       --command 'heapster buddy --insecure --master {master} --cluster {cluster}'";

@@ -20,17 +20,17 @@ const SKEW: Duration = Duration::from_secs(60 * 60);
 const OWN_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// A certificate and its key, in PEM.
-pub(super) struct Signed {
-    pub(super) certificate: String,
-    pub(super) key: String,
+pub(crate) struct Signed {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 /// An authority.
-pub(super) struct Authority(Issuer<'static, KeyPair>);
+pub(crate) struct Authority(Issuer<'static, KeyPair>);
 
 impl Authority {
     /// A new one, with its own certificate.
-    pub(super) fn new() -> anyhow::Result<(Self, Signed)> {
+    pub(crate) fn new() -> anyhow::Result<(Self, Signed)> {
         let key = KeyPair::generate()?;
         // Two authorities have two names, or one would be taken for the other.
         let number: String =
@@ -42,7 +42,7 @@ impl Authority {
     }
 
     /// The one in this directory; none where there is none.
-    pub(super) fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
         let (certificate, key) = (folder.join("ca.crt"), folder.join("ca.key"));
         match (certificate.exists(), key.exists()) {
             (false, false) => return Ok(None),
@@ -77,7 +77,7 @@ impl Authority {
     }
 
     /// A server's certificate, for these names and those of the machine itself.
-    pub(super) fn serving(&self, hosts: &[String]) -> anyhow::Result<Signed> {
+    pub(crate) fn serving(&self, hosts: &[String]) -> anyhow::Result<Signed> {
         let mut names: Vec<String> = hosts.to_vec();
         names.extend(OWN_NAMES.map(str::to_owned));
         names.dedup();
@@ -88,14 +88,23 @@ impl Authority {
                 );
             }
         }
+        self.server(names, &hosts[0])
+    }
+
+    /// A server's certificate for this name, and not for those of the machine itself.
+    pub(crate) fn serving_alone(&self, host: &str) -> anyhow::Result<Signed> {
+        self.server(vec![host.to_owned()], host)
+    }
+
+    fn server(&self, names: Vec<String>, subject: &str) -> anyhow::Result<Signed> {
         let mut params = CertificateParams::new(names).context("--host")?;
-        params.distinguished_name = named(&hosts[0]);
+        params.distinguished_name = named(subject);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(params)
     }
 
     /// A client's certificate.
-    pub(super) fn client(&self, name: &str) -> anyhow::Result<Signed> {
+    pub(crate) fn client(&self, name: &str) -> anyhow::Result<Signed> {
         let mut params = CertificateParams::default();
         params.distinguished_name = named(name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];

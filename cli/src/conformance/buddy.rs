@@ -4,6 +4,7 @@
 mod hello;
 mod hosts;
 mod ingest;
+mod keys;
 mod ledger;
 mod limits;
 mod play;
@@ -13,14 +14,22 @@ mod served;
 mod server;
 mod stage;
 mod steps;
+mod tls;
+mod trust;
+
+use std::sync::Arc;
 
 use super::{
     BuddyArgs,
-    command::Launch,
+    command::{Launch, Place},
     report::{Check, Report},
 };
+use keys::Keys;
 use stage::Stage;
+use trust::Guard;
 
+const TRUST: &str = "master-certificate";
+const CREDENTIAL: &str = "credential";
 const RETRY_LATER: &str = "refusal-for-now";
 const REFUSAL: &str = "version-refusal";
 const HANDSHAKE: &str = "handshake";
@@ -46,6 +55,8 @@ const CREDIT: &str = "credit";
 const CONTROL: &str = "shutdown";
 
 const CHECKS: &[Check] = &[
+    (TRUST, "talks to none but the master whose certificate its authority has signed"),
+    (CREDENTIAL, "shows on each stream who it is"),
     (RETRY_LATER, "comes back after a Refusal with retry_after_ms, and no sooner"),
     (REFUSAL, "stays away after a Refusal of its version"),
     (HANDSHAKE, "says Hello first, once, with all that is needed"),
@@ -77,9 +88,14 @@ const OF_INGEST: &[&str] =
 
 /// Tries the command; the verdicts.
 pub(super) async fn run(args: &BuddyArgs) -> anyhow::Result<Report> {
-    let (address, events) = server::serve(args.listen).await?;
-    let launch = Launch::new(&args.command, &address.to_string(), &args.common.cluster)?;
-    let mut stage = Stage::new(args, events, launch, Report::new("buddy", CHECKS));
+    let keys = args.tls.map(|proof| Keys::new(proof, args.listen.ip())).transpose()?;
+    let keys = keys.as_ref();
+    let (address, events) = server::serve(args.listen, keys).await?;
+    let (address, cluster) = (&address.to_string(), &args.common.cluster);
+    let place = Place { address, cluster, files: keys.map(Keys::files) };
+    let launch = Launch::new(&args.command, place)?;
+    let guard = Guard::new(keys.map(|keys| Arc::clone(&keys.faces)));
+    let mut stage = Stage::new(args, events, launch, guard);
     play::all(&mut stage, args).await?;
     stage.stop();
     Ok(stage.report)

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
@@ -17,6 +18,41 @@ const KEPT_LINES: usize = 10;
 /// Bytes that are kept of a line.
 const KEPT_BYTES: u64 = 500;
 
+/// A file that the buddy of a master by TLS is given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum File {
+    /// The authority that has signed the master's certificate.
+    Ca,
+    Token,
+    /// A client certificate, and its key.
+    Cert,
+    Key,
+}
+
+impl File {
+    const ALL: [Self; 4] = [Self::Ca, Self::Token, Self::Cert, Self::Key];
+
+    /// What stands for it in a command, and the variable that it is in.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Ca => ("{ca}", "HEAPSTER_MASTER_CA"),
+            Self::Token => ("{token_file}", "HEAPSTER_TOKEN_FILE"),
+            Self::Cert => ("{cert}", "HEAPSTER_CERT"),
+            Self::Key => ("{key}", "HEAPSTER_KEY"),
+        }
+    }
+}
+
+/// Where the master is, and by what it is got to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    /// `HOST:PORT`.
+    pub(super) address: &'a str,
+    pub(super) cluster: &'a str,
+    /// What TLS takes; nothing for plain text.
+    pub(super) files: Option<&'a [(File, PathBuf)]>,
+}
+
 /// What is to be started, again and again.
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
@@ -26,34 +62,54 @@ pub(super) struct Launch {
 
 impl Launch {
     /// Reads a command and puts in where the master is.
-    pub(super) fn new(command: &str, address: &str, cluster: &str) -> anyhow::Result<Self> {
-        let master = format!("http://{address}");
-        let fill = |word: String| {
-            let word = word.replace("{master}", &master).replace("{address}", address);
-            word.replace("{cluster}", cluster)
-        };
+    pub(super) fn new(command: &str, place: Place<'_>) -> anyhow::Result<Self> {
+        let Place { address, cluster, files } = place;
+        let scheme = if files.is_some() { "https" } else { "http" };
+        let master = format!("{scheme}://{address}");
+        let mut texts = vec![
+            ("{master}", master.clone()),
+            ("{address}", address.to_owned()),
+            ("{cluster}", cluster.to_owned()),
+        ];
+        let mut variables = vec![
+            ("HEAPSTER_MASTER", master),
+            ("HEAPSTER_MASTER_ADDRESS", address.to_owned()),
+            ("HEAPSTER_CLUSTER", cluster.to_owned()),
+        ];
+        if files.is_none() {
+            variables.push(("HEAPSTER_INSECURE", "true".to_owned()));
+        }
+        for (file, path) in files.unwrap_or_default() {
+            let (word, variable) = file.names();
+            let path = path.to_str().context("the folder for temporary files has no plain name")?;
+            texts.push((word, path.to_owned()));
+            variables.push((variable, path.to_owned()));
+        }
+        let fill =
+            |word: String| texts.iter().fold(word, |word, (name, text)| word.replace(name, text));
         let words: Vec<String> = split(command)?.into_iter().map(fill).collect();
         if words.is_empty() {
             bail!("--command names no program");
         }
-        let variables = vec![
-            ("HEAPSTER_MASTER", master.clone()),
-            ("HEAPSTER_MASTER_ADDRESS", address.to_owned()),
-            ("HEAPSTER_CLUSTER", cluster.to_owned()),
-            ("HEAPSTER_INSECURE", "true".to_owned()),
-        ];
+        check(&words)?;
         Ok(Self { words, variables })
     }
 
     /// Starts it.
     pub(super) fn start(&self) -> anyhow::Result<Program> {
         let (program, arguments) = self.words.split_first().context("no program")?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        // Options of this program that would mean something else to one of the same family.
+        for name in ["HEAPSTER_RESOLUTION", "HEAPSTER_LISTEN", "HEAPSTER_TLS", "HEAPSTER_INSECURE"]
+        {
+            command.env_remove(name);
+        }
+        for (_, name) in File::ALL.map(File::names) {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            // Options of this program that would mean something else to one of the same family.
-            .env_remove("HEAPSTER_RESOLUTION")
-            .env_remove("HEAPSTER_LISTEN")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -65,6 +121,19 @@ impl Launch {
             tail.follow(stderr);
         }
         Ok(Program { child, tail })
+    }
+}
+
+/// Whether nothing was asked for that this run does not have.
+fn check(words: &[String]) -> anyhow::Result<()> {
+    let mut names = File::ALL.iter().map(|file| file.names().0);
+    let Some(name) = names.find(|name| words.iter().any(|word| word.contains(name))) else {
+        return Ok(());
+    };
+    match name {
+        "{ca}" => bail!("--command has {name}: that is for --tls token and --tls certificate"),
+        "{token_file}" => bail!("--command has {name}: that is for --tls token"),
+        _ => bail!("--command has {name}: that is for --tls certificate"),
     }
 }
 
@@ -175,8 +244,10 @@ mod tests {
 
     use super::*;
 
+    const PLAIN: Place<'_> = Place { address: "127.0.0.1:1", cluster: "lab", files: None };
+
     fn launch(command: &str) -> Program {
-        Launch::new(command, "127.0.0.1:1", "lab").unwrap().start().unwrap()
+        Launch::new(command, PLAIN).unwrap().start().unwrap()
     }
 
     #[test]
@@ -184,7 +255,23 @@ mod tests {
         let words = split("a  'b c' \"d 'e\"f ''").unwrap();
         assert_eq!(words, ["a", "b c", "d 'ef", ""]);
         assert!(split("a 'b").unwrap_err().to_string().contains("not closed"));
-        assert!(Launch::new("  ", "a", "b").is_err());
+        assert!(Launch::new("  ", PLAIN).is_err());
+    }
+
+    /// What TLS takes is named by words and variables, and what a run does not have is missed at once.
+    #[test]
+    fn files_have_words_and_variables() {
+        let files = [(File::Ca, PathBuf::from("/t/ca.crt")), (File::Token, PathBuf::from("/t/x"))];
+        let tls = Place { files: Some(&files), ..PLAIN };
+        let launch = Launch::new("b {master} --ca={ca} {token_file}", tls).unwrap();
+        assert_eq!(launch.words, ["b", "https://127.0.0.1:1", "--ca=/t/ca.crt", "/t/x"]);
+        let variables: Vec<_> = launch.variables.iter().map(|(name, _)| *name).collect();
+        assert!(variables.contains(&"HEAPSTER_MASTER_CA"), "{variables:?}");
+        assert!(!variables.contains(&"HEAPSTER_INSECURE"), "{variables:?}");
+        let error = |command: &str, place| Launch::new(command, place).unwrap_err().to_string();
+        assert!(error("b {ca}", PLAIN).contains("--tls token and --tls certificate"));
+        assert!(error("b {token_file}", PLAIN).ends_with("for --tls token"));
+        assert!(error("b {cert}", tls).ends_with("for --tls certificate"));
     }
 
     /// A buddy that ends is told of with how it ended and what it said.
@@ -199,7 +286,7 @@ mod tests {
             assert!(Instant::now() < deadline, "{}", program.state());
             thread::yield_now();
         }
-        let error = Launch::new("./no-such-buddy", "a", "b").unwrap().start().unwrap_err();
+        let error = Launch::new("./no-such-buddy", PLAIN).unwrap().start().unwrap_err();
         assert!(error.to_string().contains("cannot start ./no-such-buddy"), "{error}");
     }
 

@@ -2,6 +2,7 @@
 //! conformance` starts this test's own program again, with where its master is in the environment.
 
 mod assigned;
+mod line;
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use assigned::Assigned;
+use line::Line;
 
 use heapster_proto::v1::{
     Batch, Block, Column, CustomMetric, Define, Entity, Field, Frame, FromBuddy, Heartbeat, Hello,
@@ -23,7 +25,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Streaming, transport::Channel};
+use tonic::Streaming;
 
 /// The variable that names the fault.
 pub(crate) const FAULT: &str = "FAKE_BUDDY_FAULT";
@@ -79,20 +81,24 @@ impl Buddy {
 
     /// Keeps a session; whether there is to be another.
     async fn session(&self, master: &str) -> bool {
-        let Ok(mut client) = HeapsterClient::connect(master.to_owned()).await else { return true };
+        let Some(line) = Line::connect(master, &self.fault).await else { return true };
+        let mut client = HeapsterClient::new(line.channel.clone());
         let (out, requests) = mpsc::channel(16);
         say(&out, from_buddy::Kind::Hello(self.hello())).await;
-        let Ok(answer) = client.control(ReceiverStream::new(requests)).await else { return true };
+        let Ok(answer) = client.control(line.request(ReceiverStream::new(requests))).await else {
+            return true;
+        };
         let mut control = answer.into_inner();
         let Ok(Some(ToBuddy { kind: Some(first) })) = control.message().await else { return true };
         match first {
             to_buddy::Kind::Welcome(welcome) => {
                 let follow = self.follow(&mut control, &out);
                 let log = &self.log;
+                let line = if self.has("forgetful") { line.nameless() } else { line };
                 tokio::select! {
                     () = follow => {}
-                    () = self.send(client.clone(), &welcome.session_id, Purpose::Live) => {}
-                    () = self.backfill(client, &welcome.session_id) => {}
+                    () = self.send(&line, &welcome.session_id, Purpose::Live) => {}
+                    () = self.backfill(&line, &welcome.session_id) => {}
                 }
                 let mut log = log.lock().await;
                 log.again = Some(Instant::now());
@@ -159,12 +165,12 @@ impl Buddy {
     }
 
     /// Replays what was put off, while there is a session.
-    async fn backfill(&self, client: HeapsterClient<Channel>, session: &str) {
+    async fn backfill(&self, line: &Line, session: &str) {
         loop {
             sleep(TICK).await;
             let again = self.log.lock().await.again.take_if(|at| *at <= Instant::now());
             if again.is_some() {
-                self.send(client.clone(), session, Purpose::Backfill).await;
+                self.send(line, session, Purpose::Backfill).await;
             }
             if self.has("discovers") {
                 std::future::pending::<()>().await;
@@ -173,7 +179,7 @@ impl Buddy {
     }
 
     /// Serves a stream: the live one makes a frame each tick, the other one ends when all is sent.
-    async fn send(&self, mut client: HeapsterClient<Channel>, session: &str, purpose: Purpose) {
+    async fn send(&self, line: &Line, session: &str, purpose: Purpose) {
         if self.has("discovers") {
             std::future::pending::<()>().await;
         }
@@ -186,7 +192,9 @@ impl Buddy {
         let (out, requests) = mpsc::channel(64);
         let mut left = -size(&queue[0]);
         out.send(queue.remove(0)).await.unwrap();
-        let Ok(answer) = client.ingest(ReceiverStream::new(requests)).await else { return };
+        let mut client = HeapsterClient::new(line.channel.clone());
+        let requests = line.request(ReceiverStream::new(requests));
+        let Ok(answer) = client.ingest(requests).await else { return };
         let mut receipts = answer.into_inner();
         let (mut whole, mut tick) = (0, interval(TICK));
         loop {

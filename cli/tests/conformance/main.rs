@@ -6,6 +6,7 @@
 mod fake_buddy;
 mod fake_master;
 mod python;
+mod tls;
 
 use std::{
     path::Path,
@@ -60,8 +61,11 @@ impl Verdicts {
     fn assert_all_pass(&self) {
         assert!(self.success && self.json["failed"] == 0, "{}", self.text);
         let checks = self.json["checks"].as_array().unwrap();
-        let passed = checks.iter().filter(|check| check["verdict"] == "passed").count();
-        assert_eq!(passed, checks.len(), "{}", self.text);
+        let left = checks.iter().filter(|check| check["verdict"] != "passed");
+        let left: Vec<_> = left.map(|check| check["name"].as_str().unwrap()).collect();
+        // In plain text there is nothing to see of these.
+        let plain = ["master-certificate", "credential"];
+        assert!(left.is_empty() || left == plain, "{}", self.text);
     }
 }
 
@@ -110,11 +114,17 @@ fn the_own_master_passes() {
 
 /// Runs the buddy of `fake_buddy` with a fault.
 fn fake_buddy(fault: &str) -> Verdicts {
+    fake_buddy_by(fault, &[])
+}
+
+/// The same with more options.
+fn fake_buddy_by(fault: &str, more: &[&str]) -> Verdicts {
     let program = std::env::current_exe().unwrap();
     let program = program.to_str().unwrap();
     let command =
         format!("env {}={fault} '{program}' {} --exact", fake_buddy::FAULT, fake_buddy::TEST);
-    Verdicts::of(&["buddy", "--command", &command, "--timeout", "5s", "--quiet", "1s"])
+    let fixed = ["buddy", "--command", &command, "--timeout", "5s", "--quiet", "1s"];
+    Verdicts::of(&[&fixed, more].concat())
 }
 
 /// What fails below fails for its fault alone.

@@ -1,6 +1,6 @@
 //! What every pod gives up, what it may take, and where its image is from.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use heapster_shared::units::ByteSize;
 use serde_json::{Value, json};
@@ -66,6 +66,39 @@ fn images_are_those_that_are_built() {
             assert_eq!(format!("{own}:{group}"), user, "{}", container.title);
         }
     }
+}
+
+/// The user of each stage of the Dockerfile by its name, its base's where it names none.
+fn users(dockerfile: &str) -> BTreeMap<&str, Option<&str>> {
+    let mut users: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    let mut stage = "";
+    for line in dockerfile.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["FROM", base, "AS", name] => {
+                stage = name;
+                users.insert(name, users.get(base).copied().flatten());
+            }
+            ["USER", user] => drop(users.insert(stage, Some(user))),
+            _ => {}
+        }
+    }
+    users
+}
+
+/// What an image starts has a user of its own, told by its number: a kubelet does not believe a name to
+/// be none of root's.
+#[test]
+fn images_do_not_run_as_root() {
+    let dockerfile = dockerfile();
+    let users = users(&dockerfile);
+    for image in ["heapster", "heapster-master", "heapster-buddy"] {
+        let user = users[image].unwrap_or_else(|| panic!("{image} runs as root"));
+        let numbers: Vec<u32> = user.split(':').map(|number| number.parse().unwrap()).collect();
+        assert!(numbers.len() == 2 && !numbers.contains(&0), "{image} runs as {user}");
+    }
+    let later = dockerfile.replace("COPY --from=build /out/heapster-buddy", "USER 0:0\nCOPY");
+    assert_eq!(self::users(&later)["heapster-buddy"], Some("0:0"), "it is seen");
 }
 
 /// Bytes as Kubernetes writes them.

@@ -37,8 +37,15 @@ fn write(folder: &Path, name: &str, overlay: &str) -> PathBuf {
     place
 }
 
-#[test]
-fn overlays_in_the_guide_render() {
+/// What the overlays in the guide render to, each with the line before it; none where there is no
+/// `kubectl`.
+pub(crate) fn overlays() -> Vec<(String, Vec<Value>)> {
+    let rendered = rendered().into_iter().map(|(line, _, documents)| (line, documents));
+    rendered.collect()
+}
+
+/// Each overlay: the line before it, itself, and what it renders to.
+fn rendered() -> Vec<(String, String, Vec<Value>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let folder = tempfile::tempdir().unwrap();
     // Only the manifests: what `kubectl` reads has to lie where the overlay says.
@@ -48,13 +55,18 @@ fn overlays_in_the_guide_render() {
     let overlays: Vec<_> =
         blocks().into_iter().filter(|(_, block)| block.starts_with("bases:")).collect();
     assert!(overlays.len() >= 4, "the guide has fewer overlays than expected");
-    for (index, (line, overlay)) in overlays.iter().enumerate() {
-        let place = write(folder.path(), &format!("overlay-{index}"), overlay);
-        let documents = render::render_folder(&place);
-        if documents.is_empty() {
-            return;
-        }
-        check(overlay, &documents, line);
+    let render = |(index, (line, overlay)): (usize, (String, String))| {
+        let place = write(folder.path(), &format!("overlay-{index}"), &overlay);
+        (line, overlay, render::render_folder(&place))
+    };
+    let rendered = overlays.into_iter().enumerate().map(render);
+    rendered.filter(|(_, _, documents)| !documents.is_empty()).collect()
+}
+
+#[test]
+fn overlays_in_the_guide_render() {
+    for (line, overlay, documents) in rendered() {
+        check(&overlay, &documents, &line);
     }
 }
 
@@ -69,7 +81,8 @@ fn check(overlay: &str, documents: &[Value], line: &str) {
         let found = environment.get(&format!("HEAPSTER_{name}"));
         assert_eq!(found.map(String::as_str), Some(value), "{line}");
     }
-    assert!(environment.contains_key("HEAPSTER_INSECURE"), "{line}: merged, not replaced");
+    let kept = ["HEAPSTER_RESOLUTION", "HEAPSTER_SOURCE"];
+    assert!(kept.iter().any(|name| environment.contains_key(*name)), "{line}: not merged");
     if overlay.contains("newName: registry.example/") {
         assert!(containers.iter().any(|one| one.image().starts_with("registry.example/")));
     }

@@ -8,6 +8,8 @@ use heapster_master::args::MasterArgs;
 use heapster_shared::config::{self, DiagnosticArgs};
 
 use super::{
+    keys::Keys,
+    placed::Placed,
     render,
     workload::{Container, containers},
 };
@@ -44,10 +46,10 @@ struct Standalone {
 }
 
 /// Reads a command line and the environment as the program would.
-fn parse<P: Parser>(container: &Container<'_>, words: &[String]) -> P {
-    let environment = container.environment();
+fn parse<P: Parser>(container: &Container<'_>, placed: &Placed, words: &[String]) -> P {
+    let environment = &placed.environment;
     let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
-    assert_known::<P>(container, &environment);
+    assert_known::<P>(container, environment);
     config::parse(argv, |name| environment.get(name).cloned())
         .unwrap_or_else(|error| panic!("{}: {error}", container.title))
 }
@@ -73,11 +75,13 @@ fn check_master(container: &Container<'_>, master: &MasterArgs) {
             panic!("{}: {error}", container.title);
         }
     }
-    assert_eq!(container.port("http"), Some(u64::from(master.listen.port())));
-    assert!(master.listen.ip().is_unspecified(), "{}: nobody reaches it", container.title);
+    // What is on loopback is for forwarded ports, and what others reach asks who they are.
+    let listens = (!master.listen.ip().is_loopback()).then(|| u64::from(master.listen.port()));
+    assert_eq!(container.port("http"), listens, "{}", container.title);
+    assert!(listens.is_none() || master.access.credentials.is_some(), "{}", container.title);
 }
 
-fn check_polling(container: &Container<'_>, polling: &PollingArgs) {
+fn check_polling(container: &Container<'_>, placed: &Placed, polling: &PollingArgs) {
     for spec in &polling.discovery {
         let built = heapster_buddy::discovery::build(spec.clone());
         assert!(built.is_ok(), "{}: {:?}", container.title, built.err());
@@ -86,37 +90,41 @@ fn check_polling(container: &Container<'_>, polling: &PollingArgs) {
         let built = heapster_buddy::source::build(spec.clone());
         assert!(built.is_ok(), "{}: {:?}", container.title, built.err());
     }
-    let mounts = container.value["volumeMounts"].as_array().unwrap();
-    let spool = polling.spool.directory.as_ref().unwrap().to_str().unwrap();
-    assert!(mounts.iter().any(|mount| mount["mountPath"] == spool), "{}", container.title);
+    let spool = polling.spool.directory.as_ref().unwrap();
+    assert!(spool.starts_with(placed.folder.path()), "{}: no volume", container.title);
     assert!(polling.buddy_id.is_some(), "{}: a pod's name changes", container.title);
 }
 
-/// Flags, variables, sinks, sources and discoveries are those that the programs know; plain text is
-/// asked for where it has to be; and what listens does so on the ports that the pod names.
+/// Flags, variables, sinks, sources and discoveries are those that the programs know; certificates and
+/// tokens are such, and go together; and what listens does so on the ports that the pod names.
 #[test]
 fn the_programs_take_their_options() {
+    let Some(keys) = Keys::of_the_guide() else { return };
     let mut checked = 0;
     for (base, documents) in render::all() {
         for container in containers(base, &documents).iter().filter(|one| one.is_own()) {
-            let words = container.command_line();
+            let placed = Placed::new(container, &keys);
+            let words = &placed.words;
             match (words[0].as_str(), words.get(1).map(String::as_str)) {
                 ("heapster-buddy", _) => {
-                    let buddy: Buddy = parse(container, &words);
-                    check_polling(container, &buddy.polling);
-                    assert!(buddy.uplink.config().is_ok(), "{}", container.title);
+                    let buddy: Buddy = parse(container, &placed, words);
+                    check_polling(container, &placed, &buddy.polling);
+                    let config = buddy.uplink.config();
+                    assert!(config.is_ok(), "{}: {:?}", container.title, config.err());
                 }
                 ("heapster-master", _) => {
-                    let Master { master, .. } = parse(container, &words);
+                    let Master { master, .. } = parse(container, &placed, words);
                     assert_eq!(master.check(), Ok(()), "{}", container.title);
                     check_master(container, &master);
+                    let door = heapster_master::access::Door::open(&master);
+                    assert!(door.is_ok(), "{}: {:?}", container.title, door.err());
                     let grpc = u64::from(master.grpc_address().port());
                     assert_eq!(container.port("grpc"), Some(grpc));
                 }
                 ("heapster", Some("standalone")) => {
-                    let standalone: Standalone = parse(container, &words[1..]);
+                    let standalone: Standalone = parse(container, &placed, &words[1..]);
                     check_master(container, &standalone.master);
-                    check_polling(container, &standalone.polling);
+                    check_polling(container, &placed, &standalone.polling);
                 }
                 _ => panic!("{}: {words:?} is no program of ours", container.title),
             }
@@ -159,7 +167,7 @@ fn buddies_find_the_master() {
             let (name, namespace) =
                 (&service["metadata"]["name"], &service["metadata"]["namespace"]);
             let (name, namespace) = (name.as_str().unwrap(), namespace.as_str().unwrap());
-            assert_eq!(url, format!("http://{name}.{namespace}.svc:8085"));
+            assert_eq!(url, format!("https://{name}.{namespace}.svc:8085"));
         }
     }
 }

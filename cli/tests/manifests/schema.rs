@@ -4,7 +4,7 @@
 use k8s_openapi::{
     api::{
         apps::v1::{DaemonSet, Deployment, StatefulSet},
-        core::v1::{ConfigMap, Namespace, Service, ServiceAccount},
+        core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount},
         networking::v1::NetworkPolicy,
         rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding},
     },
@@ -27,6 +27,7 @@ fn understood(document: &Value) -> Result<Value, String> {
     match (text("apiVersion"), text("kind")) {
         ("v1", "ConfigMap") => again::<ConfigMap>(document),
         ("v1", "Namespace") => again::<Namespace>(document),
+        ("v1", "Secret") => again::<Secret>(document),
         ("v1", "Service") => again::<Service>(document),
         ("v1", "ServiceAccount") => again::<ServiceAccount>(document),
         ("apps/v1", "DaemonSet") => again::<DaemonSet>(document),

@@ -44,17 +44,25 @@ impl Container<'_> {
         self.value["image"].as_str().unwrap().rsplit_once(':').unwrap()
     }
 
+    /// The image's name, without the registry that it is from.
+    fn program(&self) -> &str {
+        self.image().rsplit('/').next().unwrap_or_default()
+    }
+
     /// Whether it is one of ours.
     pub(crate) fn is_own(&self) -> bool {
-        self.image().starts_with("heapster")
+        self.program().starts_with("heapster")
+    }
+
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let args = self.value["args"].as_array().into_iter().flatten();
+        args.map(|arg| arg.as_str().unwrap().to_owned()).collect()
     }
 
     /// What it is started with: the image's entry point, and the arguments.
     pub(crate) fn command_line(&self) -> Vec<String> {
         assert!(self.value["command"].is_null(), "{}: the image has an entry point", self.title);
-        let args = self.value["args"].as_array().into_iter().flatten();
-        let args = args.map(|arg| arg.as_str().unwrap().to_owned());
-        std::iter::once(self.image().to_owned()).chain(args).collect()
+        std::iter::once(self.program().to_owned()).chain(self.arguments()).collect()
     }
 
     /// The value that an argument has for an option.

@@ -46,6 +46,21 @@ pub(super) struct Wanted {
     pub(super) picked: Option<u64>,
 }
 
+impl Wanted {
+    /// Of no session yet.
+    pub(super) const fn new() -> Self {
+        Self {
+            session_id: String::new(),
+            before: None,
+            instance_id: String::new(),
+            credit_bytes: limits::CREDIT_BYTES,
+            answering: Answering::Deliver,
+            next_outcome: None,
+            picked: None,
+        }
+    }
+}
+
 /// An open stream.
 pub(super) struct Ingest {
     answers: Answers<Receipt>,

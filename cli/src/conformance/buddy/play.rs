@@ -6,11 +6,11 @@ use std::time::Duration;
 use heapster_proto::v1::{Refusal, Role, refusal::Code};
 
 use super::{
-    CREDIT, HANDSHAKE, IDENTITY, OF_INGEST, REFUSAL, RETRY_LATER, hello,
+    CREDENTIAL, CREDIT, HANDSHAKE, IDENTITY, OF_INGEST, REFUSAL, RETRY_LATER, TRUST, hello,
     ingest::Answering,
     limits,
     stage::{Greet, Stage},
-    steps,
+    steps, trust,
 };
 use crate::conformance::BuddyArgs;
 
@@ -23,6 +23,12 @@ const LITTLE_CREDIT: u64 = 512;
 
 /// Plays all acts.
 pub(super) async fn all(stage: &mut Stage, args: &BuddyArgs) -> anyhow::Result<()> {
+    if args.tls.is_some() {
+        trust::all(stage, args).await?;
+    } else {
+        let why = "the connection is plain text; --tls token or --tls certificate tries it";
+        [TRUST, CREDENTIAL].iter().for_each(|name| stage.report.skip(name, why));
+    }
     refusing(stage, args).await?;
     let refused_id = stage.hellos.last().map(|(_, hello)| hello.clone());
     stage.hellos.clear();
@@ -35,6 +41,7 @@ pub(super) async fn all(stage: &mut Stage, args: &BuddyArgs) -> anyhow::Result<(
     }
     let Some((_, hello)) = stage.hellos.last().cloned() else { return Ok(()) };
     stage.report.pass(HANDSHAKE);
+    stage.report.pass(CREDENTIAL);
     match refused_id {
         Some(first) if first.buddy_id != hello.buddy_id => stage.report.fail(
             IDENTITY,

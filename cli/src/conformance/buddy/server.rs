@@ -28,6 +28,11 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
+use super::{
+    keys::{Asked, Keys},
+    tls::{self, Shaken},
+};
+
 /// Events that wait to be looked at; the connections wait behind them.
 const EVENTS: usize = 256;
 /// Answers that a buddy has not read yet.
@@ -45,6 +50,10 @@ pub(super) struct Event {
 }
 
 pub(super) enum What {
+    /// A TLS handshake is over, of no stream yet.
+    Shaken(Shaken),
+    /// A stream is about to open that does not show who opens it: what is wrong with it.
+    Unproven(String),
     ControlOpened(Answers<ToBuddy>),
     Control(Box<FromBuddy>),
     IngestOpened(Answers<Receipt>),
@@ -53,17 +62,28 @@ pub(super) enum What {
     Ended,
 }
 
-/// Serves on this address; where that is, and what happens.
+/// Serves on this address, by TLS where there are keys; where that is, and what happens.
 pub(super) async fn serve(
     address: SocketAddr,
+    keys: Option<&Keys>,
 ) -> anyhow::Result<(SocketAddr, mpsc::Receiver<Event>)> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("--listen: cannot listen on {address}"))?;
     let address = listener.local_addr()?;
     let (events, seen) = mpsc::channel(EVENTS);
-    let service = Played { events, streams: Arc::default() };
-    let incoming = TcpListenerStream::new(listener);
-    tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+    let asked = keys.map(|keys| keys.asked.clone());
+    let service = Played { events: events.clone(), streams: Arc::default(), asked };
+    let server = Server::builder().add_service(service);
+    match keys {
+        None => {
+            let incoming = TcpListenerStream::new(listener);
+            tokio::spawn(server.serve_with_incoming(incoming));
+        }
+        Some(keys) => {
+            let incoming = tls::accept(listener, keys.server()?, events);
+            tokio::spawn(server.serve_with_incoming(incoming));
+        }
+    }
     Ok((address, seen))
 }
 
@@ -71,6 +91,8 @@ pub(super) async fn serve(
 struct Played {
     events: mpsc::Sender<Event>,
     streams: Arc<AtomicU64>,
+    /// What each stream has to show.
+    asked: Option<Asked>,
 }
 
 impl NamedService for Played {
@@ -111,9 +133,17 @@ fn grpc<C: Codec>(codec: C) -> Grpc<C> {
 type Answer<T> = Response<ReceiverStream<Result<T, Status>>>;
 
 impl Played {
+    /// What is wrong with what a stream shows.
+    fn unproven<M>(&self, kind: &str, request: &Request<M>) -> Option<What> {
+        let asked = self.asked.as_ref()?;
+        let wrong = asked.wrong_with(request.metadata(), request.extensions())?;
+        Some(What::Unproven(format!("{kind} stream {wrong}")))
+    }
+
     /// Tells of a new stream and, as they come, of its messages.
     fn take<M: Send + 'static, T: Send + 'static>(
         &self,
+        kind: &str,
         request: Request<Streaming<M>>,
         opened: fn(Answers<T>) -> What,
         came: fn(M) -> What,
@@ -121,8 +151,12 @@ impl Played {
         let (answers, outgoing) = mpsc::channel(ANSWERS);
         let stream = self.streams.fetch_add(1, Ordering::Relaxed);
         let events = self.events.clone();
+        let unproven = self.unproven(kind, &request);
         let mut incoming = request.into_inner();
         tokio::spawn(async move {
+            if let Some(what) = unproven {
+                let _ = events.send(Event { stream, what }).await;
+            }
             let mut what = opened(answers);
             loop {
                 let ended = matches!(what, What::Ended);
@@ -147,7 +181,8 @@ impl StreamingService<FromBuddy> for Control {
     type Future = BoxFuture<Answer<ToBuddy>, Status>;
 
     fn call(&mut self, request: Request<Streaming<FromBuddy>>) -> Self::Future {
-        self.0.take(request, What::ControlOpened, |message| What::Control(Box::new(message)))
+        let came = |message| What::Control(Box::new(message));
+        self.0.take("a Control", request, What::ControlOpened, came)
     }
 }
 
@@ -159,7 +194,7 @@ impl StreamingService<Bytes> for Ingest {
     type Future = BoxFuture<Answer<Receipt>, Status>;
 
     fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
-        self.0.take(request, What::IngestOpened, What::Frame)
+        self.0.take("an Ingest", request, What::IngestOpened, What::Frame)
     }
 }
 

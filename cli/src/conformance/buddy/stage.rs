@@ -14,12 +14,13 @@ use tokio::{sync::mpsc, time::timeout};
 use tonic::Status;
 
 use super::{
-    CONTROL, HANDSHAKE, HEARTBEAT, HOSTS, OPEN, REFUSAL, hello,
+    CHECKS, CONTROL, CREDENTIAL, HANDSHAKE, HEARTBEAT, HOSTS, OPEN, REFUSAL, TRUST, hello,
     hosts::Hosts,
-    ingest::{Answering, Ingest, Wanted},
+    ingest::{Ingest, Wanted},
     ledger::Ledger,
     limits, served,
     server::{Answers, Event, What},
+    trust::Guard,
 };
 use crate::conformance::{
     BuddyArgs,
@@ -54,6 +55,7 @@ pub(super) struct Stage {
     events: mpsc::Receiver<Event>,
     launch: Launch,
     program: Option<Program>,
+    pub(super) guard: Guard,
     pub(super) report: Report,
     cluster: String,
     resolution_ms: u32,
@@ -81,25 +83,18 @@ impl Stage {
         args: &BuddyArgs,
         events: mpsc::Receiver<Event>,
         launch: Launch,
-        report: Report,
+        guard: Guard,
     ) -> Self {
         Self {
             events,
             launch,
             program: None,
-            report,
+            guard,
+            report: Report::new("buddy", CHECKS),
             cluster: args.common.cluster.clone(),
             resolution_ms: u32::try_from(args.resolution.as_millis()).unwrap_or(u32::MAX),
             greet: Greet::Welcome,
-            wanted: Wanted {
-                session_id: String::new(),
-                before: None,
-                instance_id: String::new(),
-                credit_bytes: limits::CREDIT_BYTES,
-                answering: Answering::Deliver,
-                next_outcome: None,
-                picked: None,
-            },
+            wanted: Wanted::new(),
             ledger: Ledger::default(),
             control: None,
             ingests: BTreeMap::new(),
@@ -128,6 +123,7 @@ impl Stage {
         while self.events.try_recv().is_ok() {}
         self.control = None;
         self.ingests.clear();
+        self.guard.forget();
     }
 
     pub(super) fn terminate(&self) {
@@ -142,7 +138,8 @@ impl Stage {
 
     /// How the command is, for the end of a sentence.
     pub(super) fn state(&mut self) -> String {
-        self.program.as_mut().map_or_else(String::new, Program::state)
+        let program = self.program.as_mut().map_or_else(String::new, Program::state);
+        program + &self.guard.state()
     }
 
     /// Looks at what happens until the condition holds; false when it does not in time, or when the
@@ -224,7 +221,12 @@ impl Stage {
 
     fn take(&mut self, event: Event) {
         let Event { stream, what } = event;
+        if let Some(wrong) = self.guard.wrong_with(&what) {
+            return self.report.fail(TRUST, wrong);
+        }
         match what {
+            What::Shaken(_) => {}
+            What::Unproven(wrong) => self.report.fail(CREDENTIAL, wrong),
             What::ControlOpened(answers) => {
                 self.control = Some(Control { stream, answers, greeted: false });
             }

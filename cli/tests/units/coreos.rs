@@ -1,18 +1,16 @@
-//! The units in `deploy/coreos`: systemd takes them without a word, the programs in them take their
-//! arguments.
+//! The units for fleet and for Flatcar.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use heapster_testkit::process::Process;
 
-const SOON: Duration = Duration::from_secs(30);
+use crate::{
+    HEAPSTER, SOON,
+    butane::butane,
+    deploy,
+    machines::{FLATCAR, FLEET, Machines},
+    verify,
+};
 
 /// A unit, and where it is from.
 struct Unit {
@@ -20,49 +18,19 @@ struct Unit {
     text: String,
 }
 
-/// A Butane file as its specification has it, of which only units are used: `butane --strict` takes
-/// no other field.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Butane {
-    variant: String,
-    version: String,
-    systemd: Systemd,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Systemd {
-    units: Vec<ButaneUnit>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ButaneUnit {
-    name: String,
-    enabled: bool,
-    contents: String,
-}
-
-fn deploy() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/coreos")
-}
-
 /// All units, those for fleet first.
 fn units() -> Vec<Unit> {
     let mut units = Vec::new();
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(deploy().join("fleet")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir(deploy().join("coreos/fleet"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     for path in paths {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         units.push(Unit { name, text: fs::read_to_string(path).unwrap() });
     }
-    let text = fs::read_to_string(deploy().join("flatcar/heapster.bu")).unwrap();
-    let butane: Butane = serde_yaml_ng::from_str(&text).unwrap();
-    // The first version of this variant; every newer one takes it too.
-    assert_eq!((&*butane.variant, &*butane.version), ("flatcar", "1.0.0"));
-    for unit in butane.systemd.units {
+    for unit in butane().systemd.units {
         assert!(unit.enabled, "{} would never start", unit.name);
         units.push(Unit { name: unit.name, text: unit.contents });
     }
@@ -80,18 +48,7 @@ fn systemd_takes_the_units() {
         }
         let path = folder.path().join(&name);
         fs::write(&path, text.replace("/usr/bin/docker ", "/bin/true ")).unwrap();
-        let verified = Command::new("systemd-analyze")
-            .args(["verify", "--man=no"])
-            .arg(&path)
-            .env("SYSTEMD_UNIT_PATH", format!("{}:", folder.path().display()))
-            .output();
-        let output = match verified {
-            Ok(output) => output,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-            Err(error) => panic!("{error}"),
-        };
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.is_empty(), "{name}: {said}");
+        verify(folder.path(), &path);
     }
 }
 
@@ -112,9 +69,21 @@ fn command(unit: &Unit) -> Vec<String> {
     command.split_whitespace().map(str::to_owned).collect()
 }
 
-/// What a unit gives to the program of its image does what it says.
+/// The folders of the machine that a container sees, by where it does; each as it is not to be changed.
+fn volumes(words: &[String]) -> Vec<(&str, &str)> {
+    let pairs = words.windows(2).filter(|pair| pair[0] == "--volume");
+    pairs
+        .map(|pair| match pair[1].split(':').collect::<Vec<_>>()[..] {
+            [from, to, "ro"] => (to, from),
+            _ => panic!("{pair:?} may be written to"),
+        })
+        .collect()
+}
+
+/// What a unit gives to the program of its image does what it says, with files where its volumes are.
 #[test]
 fn the_programs_take_their_arguments() {
+    let machines = Machines::new();
     let mut started = 0;
     for unit in units() {
         let words = command(&unit);
@@ -130,11 +99,22 @@ fn the_programs_take_their_arguments() {
             _ => ("buddy", "watching "),
         };
         assert!(words[image].contains(&format!("/heapster-{program}:")), "{words:?}");
+        for right in ["--user", "--privileged", "--cap-add"] {
+            assert!(!words.iter().any(|word| word.starts_with(right)), "{}: {right}", unit.name);
+        }
+        let root =
+            machines.root(if unit.text.contains("CLUSTER=flatcar") { FLATCAR } else { FLEET });
+        let volumes = volumes(&words[..image]);
         let arguments = words[image + 1..].iter().map(|word| {
-            word.replace("0.0.0.0:8082", "127.0.0.1:0").replace("0.0.0.0:8085", "127.0.0.1:0")
+            let word = word.replace("0.0.0.0:8082", "127.0.0.1:0");
+            let word = word.replace("0.0.0.0:8085", "127.0.0.1:0");
+            volumes.iter().fold(word, |word, (to, from)| match word.strip_prefix(to) {
+                Some(rest) => format!("{}{from}{rest}", root.display()),
+                None => word,
+            })
         });
         let folder = tempfile::tempdir().unwrap();
-        let mut run = Command::new(env!("CARGO_BIN_EXE_heapster"));
+        let mut run = Command::new(HEAPSTER);
         run.arg(program).args(arguments).current_dir(folder.path()).env_clear();
         let mut process = Process::start_with(&mut run).unwrap();
         if let Err(error) = process.line(up, SOON) {
