@@ -66,9 +66,8 @@ fuzz: ## Try parsers on mutated answers; TARGET=one of them, TIME=each, LIBFUZZE
 	    cargo run --quiet --package heapster-fuzz -- --target "$(TARGET)" --time "$(or $(TIME),60s)" $(if $(SEED),--seed $(SEED)); \
 	fi
 
-torture: ## Hundreds of faults between hosts and databases; SEED=, FAULTS=, SPOOL=memory or disk
-	cargo build --release --package heapster-master --package heapster-buddy --package heapster-testkit
-	target/release/heapster-torture --faults "$(or $(FAULTS),300)" --spool "$(or $(SPOOL),memory)" \
+torture: bench-programs ## Hundreds of faults between hosts and databases; SEED=, FAULTS=, SPOOL=memory or disk
+	target/dist/heapster-torture --faults "$(or $(FAULTS),300)" --spool "$(or $(SPOOL),memory)" \
 	    $(if $(SEED),--seed $(SEED)) --write docs/reliability.md
 
 demo: ## A simulated cluster of 20 hosts on loopback, watched by heapster standalone
