@@ -1,17 +1,30 @@
-//! What the spool on disk costs: appending with each policy of syncing, and looking through what an
-//! earlier start left.
+//! What the spool on disk costs: appending with each policy of syncing, looking through what an
+//! earlier start left, and keeping the newest counters of a host with each of its polls.
 //!
 //! The files lie in the system's directory for temporary files; `TMPDIR` names another disk.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::{hint::black_box, time::Duration};
+use std::{hint::black_box, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use heapster_buddy::spool::{
-    LogFrame,
-    disk::{Directory, Fsync, SegmentFile},
+use heapster_buddy::{
+    pipeline::{HostPipeline, HostSamples, Plans, RecalledHost},
+    source::{Layouts, PlainReading, PodName, Readings, Subject},
+    spool::{
+        LogFrame,
+        disk::{
+            Directory, Fsync, SegmentFile,
+            counters::{CountersFile, HostRecord},
+        },
+    },
+};
+use heapster_shared::{
+    entity::Labels,
+    host::Host,
+    row::Cell,
+    schema::{Field, table},
 };
 
 #[global_allocator]
@@ -99,9 +112,88 @@ fn recover(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A poll of a host of 20 pods with 3 containers each, of 10 counters.
+fn readings(poll: i64) -> Readings {
+    let time_ms = 1_795_000_000_000 + poll * 15_000;
+    let reading = |subject, values: Vec<Field>| PlainReading {
+        subject,
+        time_ms,
+        start_time_ms: 1_794_000_000_000,
+        values: values
+            .into_iter()
+            .zip(1_i64..)
+            .map(|(field, at)| (field, Cell::int(at * 98_765_432_101 + poll * 7_654_321 * at)))
+            .collect(),
+    };
+    let mut all = Vec::new();
+    for at in 0..20_u64 {
+        let pod = Arc::new(PodName {
+            namespace: "production".into(),
+            name: format!("checkout-service-{:x}-{at:05}", at.wrapping_mul(0x9e37_79b9)).into(),
+            uid: format!("{:032x}", u128::from(at).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c)).into(),
+        });
+        let network = [table::NETWORK_RX, table::NETWORK_TX].map(|id| Field::plain(id.def()));
+        let own = Subject::Pod { pod: Arc::clone(&pod), labels: Labels::default() };
+        all.push(reading(own, network.into()));
+        for name in ["app", "sidecar", "metrics-exporter"] {
+            let mut fields: Vec<Field> =
+                [table::CPU_USAGE, table::MEMORY_PAGE_FAULTS, table::MEMORY_MAJOR_PAGE_FAULTS]
+                    .map(|id| Field::plain(id.def()))
+                    .into();
+            for disk in ["sda", "sdb", "nvme0n1"] {
+                let both = [table::DISK_IO_READ_BYTES, table::DISK_IO_WRITE_BYTES];
+                fields.extend(both.map(|id| Field::resource(id.def(), disk)));
+            }
+            let uid = (at + 1) * 31 + name.len() as u64;
+            let subject = Subject::PodContainer {
+                pod: Arc::clone(&pod),
+                name: name.into(),
+                uid: format!("{:064x}", u128::from(uid).wrapping_pow(19)).into(),
+                labels: Labels::default(),
+            };
+            all.push(reading(subject, fields));
+        }
+    }
+    Readings::collect(all, &Layouts::default())
+}
+
+fn pack(samples: &HostSamples) -> HostRecord {
+    let payload = zstd::bulk::compress(&samples.encode(), 1).unwrap().into();
+    HostRecord { host: samples.host().clone(), payload }
+}
+
+/// For a host with 60 containers: what the poller does, what the thread of the spool does, and what
+/// the next start does.
+fn counters(criterion: &mut Criterion) {
+    let host = Arc::new(Host::named("node-00001.example.com"));
+    let (mut pipeline, mut plans) = (HostPipeline::default(), Plans::default());
+    for poll in 0..2 {
+        pipeline.advance(&mut plans, &host, &readings(poll));
+    }
+    let samples = pipeline.samples(&"production".into()).unwrap();
+    let (encoded, record) = (samples.encode(), pack(&samples));
+    let folder = tempfile::tempdir().unwrap();
+    let (mut file, _) = CountersFile::open(folder.path(), 1 << 30).unwrap();
+    let mut group = criterion.benchmark_group("counters of a host");
+    let cluster = "production".into();
+    group.bench_function("take", |bencher| bencher.iter(|| black_box(pipeline.samples(&cluster))));
+    let sizes = format!("pack {} bytes as {}", encoded.len(), record.payload.len());
+    group.bench_function(sizes, |bencher| bencher.iter(|| black_box(pack(&samples))));
+    group.bench_function("append", |bencher| {
+        bencher.iter(|| file.append(std::slice::from_ref(&record), 1).unwrap());
+    });
+    group.bench_function("recall", |bencher| {
+        bencher.iter(|| {
+            let bytes = zstd::bulk::decompress(&record.payload, encoded.len()).unwrap();
+            black_box(RecalledHost::decode(&bytes).unwrap())
+        });
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).measurement_time(Duration::from_secs(5));
-    targets = append, recover
+    targets = append, recover, counters
 }
 criterion_main!(benches);

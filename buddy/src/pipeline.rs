@@ -9,6 +9,9 @@
 //! was just started or its counter went back, a sum of the others would show a dip that never was.
 //! A container whose host repeated its sample takes part with what that sample gave.
 //!
+//! The newest samples of a host can be kept ([`HostSamples`]), and the next start of the program goes
+//! on from there as if nothing had been.
+//!
 //! What did not change costs its numbers only: the same `Arc` of a subject, of a layout or of the
 //! host says that what follows from it stands. So each is looked at once, when it is new, and what
 //! follows from a layout is kept in [`Plans`] that all hosts share.
@@ -21,7 +24,9 @@ mod node;
 mod plan;
 mod pod;
 mod pod_plan;
+mod recall;
 mod run;
+mod samples;
 #[cfg(test)]
 mod tests;
 mod things;
@@ -36,6 +41,8 @@ use container::Whole;
 use identity::Ids;
 use node::{Node, Requests};
 pub use plan::Plans;
+use recall::Recalled;
+pub use samples::{HostSamples, RecalledHost};
 use things::Things;
 
 /// Turns one host's readings into rows.
@@ -45,6 +52,9 @@ pub struct HostPipeline {
     things: Things,
     ids: Ids,
     blocks: Blocks,
+    /// For the first poll.
+    recalled: Option<Box<Recalled>>,
+    recalled_blocks: Blocks,
 }
 
 /// What one poll is worked out with.
@@ -53,6 +63,9 @@ struct Poll<'a> {
     plans: &'a mut Plans,
     ids: &'a mut Ids,
     blocks: &'a mut Blocks,
+    /// Rows that an earlier start of the program gave already.
+    recalled_blocks: &'a mut Blocks,
+    recalled: Option<&'a Recalled>,
     requested: Requests,
 }
 
@@ -68,9 +81,21 @@ impl HostPipeline {
         host: &Arc<Host>,
         readings: &Readings,
     ) -> Vec<Block> {
-        let Self { node, things, ids, blocks } = self;
+        let mut recalled = self.recalled.take();
+        if let Some(recalled) = &mut recalled {
+            recalled.prepare(plans);
+        }
+        let Self { node, things, ids, blocks, recalled_blocks, .. } = self;
         let own = things.take(readings).and_then(|index| readings.get(index));
-        let mut poll = Poll { readings, plans, ids, blocks, requested: Requests::default() };
+        let mut poll = Poll {
+            readings,
+            plans,
+            ids,
+            blocks,
+            recalled_blocks,
+            recalled: recalled.as_deref(),
+            requested: Requests::default(),
+        };
         let entity = node.identify(&mut poll, host, own.map(|(reading, _)| reading));
         if let Some((entity, is_new)) = entity {
             let whole = Whole { entity: &entity, is_new };
@@ -88,6 +113,26 @@ impl HostPipeline {
             }
         }
         self.blocks.take()
+    }
+
+    /// Has the first poll go on where an earlier start of the program ended, where that was not
+    /// longer ago than this.
+    pub fn recall(&mut self, host: RecalledHost, longest_ms: i64) {
+        self.recalled = Some(Box::new(Recalled::new(host, longest_ms)));
+    }
+
+    /// After the first poll: rows of samples that an earlier start of the program gave rows of
+    /// already. They are for who has to know the newest sample of everything, and not to be sent.
+    pub fn take_recalled(&mut self) -> Vec<Block> {
+        self.recalled_blocks.take()
+    }
+
+    /// What the next start of the program needs to go on from here; `None` before the first poll.
+    #[must_use]
+    pub fn samples(&self, cluster: &Arc<str>) -> Option<HostSamples> {
+        let mut samples = self.node.samples(cluster)?;
+        samples.add_things(&self.things);
+        Some(samples)
     }
 
     /// Number of entities that are remembered.

@@ -7,6 +7,7 @@
 //! skipped.
 
 mod ask;
+mod recalled;
 mod round;
 mod schedule;
 mod slot;
@@ -32,10 +33,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    discovery::Listing, enrich::Enricher, metrics_api::MetricsStore, pipeline::Plans,
+    discovery::Listing,
+    enrich::Enricher,
+    metrics_api::MetricsStore,
+    pipeline::{HostSamples, Plans, RecalledHost},
     source::Source,
 };
 use ask::{Answer, Ask, Failure, Lanes};
+use recalled::Recalled;
 use round::Round;
 pub use round::RoundEnd;
 pub use schedule::Clock;
@@ -82,6 +87,8 @@ pub struct PollerOutputs {
 pub enum Polled {
     /// The rows of one host.
     Rows(RowBatch),
+    /// What the next start of the program needs to know of the host whose rows came last.
+    Samples(HostSamples),
     /// All hosts have answered for the tick, or have run out of time.
     RoundEnd(RoundEnd),
 }
@@ -102,6 +109,8 @@ pub struct Poller {
     rounds: Vec<Round>,
     /// Where the newest usage is kept for the metrics API.
     metrics: Option<Arc<MetricsStore>>,
+    keeps_samples: bool,
+    recalled: Recalled,
 }
 
 impl Poller {
@@ -129,6 +138,8 @@ impl Poller {
             asked: Map::default(),
             rounds: Vec::new(),
             metrics: None,
+            keeps_samples: false,
+            recalled: Recalled::default(),
         }
     }
 
@@ -143,6 +154,20 @@ impl Poller {
     #[must_use]
     pub fn with_metrics(mut self, metrics: Option<Arc<MetricsStore>>) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// Also gives, after the rows of a host, what the next start of the program needs to go on there.
+    #[must_use]
+    pub const fn keeping_samples(mut self, keeps_samples: bool) -> Self {
+        self.keeps_samples = keeps_samples;
+        self
+    }
+
+    /// Goes on where an earlier start of the program ended: for the hosts of the first round.
+    #[must_use]
+    pub fn recalling(mut self, hosts: Vec<RecalledHost>) -> Self {
+        self.recalled = Recalled::of(&self.config.cluster, hosts);
         self
     }
 
@@ -231,7 +256,9 @@ impl Poller {
         let mut results = Vec::new();
         if let Some(batch) = self.take_answer(&host.id, tick, answer) {
             results.push(Polled::Rows(batch));
+            results.extend(self.samples(&host.id).map(Polled::Samples));
         }
+        self.forget(&host.id);
         let round = self.rounds.iter_mut().find(|round| round.tick == tick);
         if round.is_some_and(Round::answered) {
             results.extend(self.end_round(tick));
@@ -242,12 +269,19 @@ impl Poller {
     fn take_answer(&mut self, id: &str, tick: Tick, answer: Answer) -> Option<RowBatch> {
         let slot = self.hosts.get_mut(id)?;
         slot.busy = false;
-        let batch = self.take_readings(id, tick, answer);
-        // What was asked counts also where the host is another buddy's by now.
-        if self.hosts.get(id).is_some_and(|slot| slot.gone) {
+        self.take_readings(id, tick, answer)
+    }
+
+    /// What was asked counts also where the host is another buddy's by now.
+    fn forget(&mut self, id: &str) {
+        if self.hosts.get(id).is_some_and(|slot| slot.gone && !slot.busy) {
             self.hosts.remove(id);
         }
-        batch
+    }
+
+    fn samples(&self, id: &str) -> Option<HostSamples> {
+        let slot = self.hosts.get(id).filter(|_| self.keeps_samples)?;
+        slot.pipeline.samples(&self.config.cluster)
     }
 
     fn take_readings(&mut self, id: &str, tick: Tick, answer: Answer) -> Option<RowBatch> {
@@ -266,9 +300,13 @@ impl Poller {
             Some(enricher) => enricher.enrich(&mut slot.known, &slot.host, &readings),
             None => readings,
         };
+        let resolution = *self.inputs.resolution.borrow();
+        self.recalled.give(id, &mut slot.pipeline, resolution);
         let blocks = slot.pipeline.advance(&mut self.plans, &slot.host, &readings);
+        let sent_before = slot.pipeline.take_recalled();
         if let Some(metrics) = &self.metrics {
-            metrics.take(&slot.host, &readings, &blocks, *self.inputs.resolution.borrow());
+            let newest = recalled::newest(&blocks, &sent_before);
+            metrics.take(&slot.host, &readings, &newest, resolution);
         }
         let batch = RowBatch { cluster: Arc::clone(&self.config.cluster), tick, blocks };
         round.count_rows(&batch);
@@ -279,6 +317,7 @@ impl Poller {
         let place = self.rounds.iter().position(|round| round.tick == tick)?;
         let round = self.rounds.remove(place);
         round.log();
+        self.recalled.forget();
         self.plans.prune();
         if let Some(enricher) = &mut self.enricher {
             enricher.prune();

@@ -214,6 +214,8 @@ impl Buddy {
         };
         let mut uplink = Uplink::new(self.uplink, self.identity, ports, self.spool);
         let remains = uplink.remains();
+        let (poller, recalling) =
+            (poller.keeping_samples(uplink.keeps_samples()), uplink.recalling());
         let observation = self.observer.map(|observer| observer.start(stop_polling.clone()));
         let events = OptionFuture::from(observation.map(|observed| uplink.observe(observed)));
         let rows = uplink.writer(polled);
@@ -226,13 +228,19 @@ impl Buddy {
                 drop(poller);
                 return stop_polling.cancelled().await;
             }
-            tokio::select! {
-                _ = async {
-                    tokio::join!(hosts_known, first::cluster(known), OptionFuture::from(resolution_told))
-                } => {}
-                () = stop_polling.cancelled() => {}
-            }
-            poller.run(stop_polling).await;
+            let ready = async {
+                tokio::join!(
+                    hosts_known,
+                    first::cluster(known),
+                    OptionFuture::from(resolution_told),
+                    recalling.hosts(),
+                )
+            };
+            let hosts = tokio::select! {
+                (.., hosts) = ready => hosts,
+                () = stop_polling.cancelled() => Vec::new(),
+            };
+            poller.recalling(hosts).run(stop_polling).await;
         };
         let outcome = drive(poll, writer, uplink, cancel).await;
         remains.keep();

@@ -40,7 +40,7 @@ use control::{Control, Greeting};
 pub use encode::{Encoded, SegmentWriter, WriteLimits};
 use gather::Gather;
 #[doc(hidden)]
-pub use journal::{Cut, DiskDamage, Journal, NoFrame};
+pub use journal::{Cut, DiskDamage, Journal, NoFrame, Recalling};
 use observe::ObserverPort;
 pub use ports::UplinkPorts;
 pub use remains::Remains;
@@ -154,6 +154,18 @@ impl Uplink {
             redirect: None,
             was_welcome: false,
         }
+    }
+
+    /// Whether it keeps what a poller gives of samples for the next start.
+    #[must_use]
+    pub fn keeps_samples(&self) -> bool {
+        self.journal.keeps_samples()
+    }
+
+    /// What an earlier start kept of samples, for the poller to go on with.
+    #[must_use]
+    pub fn recalling(&self) -> Recalling {
+        self.journal.recalling()
     }
 
     /// Writes what was polled to the journal, until the poller ends. To be run beside

@@ -10,10 +10,10 @@ use heapster_shared::{
 use super::{
     Poll,
     identity::{Identity, is_same_start},
-    run::{Run, Sample},
+    run::{Run, Sample, Seen},
     things::Thing,
 };
-use crate::source::Subject;
+use crate::source::{Reading, Subject};
 
 /// The whole that a thing is a part of.
 #[derive(Clone, Copy)]
@@ -30,27 +30,35 @@ impl Thing {
         let says_more =
             self.is_changed || !is_same_start(self.start_time_ms, reading.start_time_ms);
         if says_more || whole.is_new {
-            self.identify(poll, whole, level, reading.start_time_ms);
+            self.identify(poll, whole, level, reading);
         }
-        if !self.run.observe(poll.plans, level, reading, cells) {
-            return;
-        }
+        let blocks = match self.run.observe(poll.plans, level, reading, cells) {
+            Seen::New => &mut *poll.blocks,
+            Seen::Recalled => &mut *poll.recalled_blocks,
+            Seen::Before => return,
+        };
         if let (Some(entity), Some(sample)) = (&self.entity, self.run.newest()) {
             let head = sample.head(Arc::clone(entity));
             let picked = sample.plan.pick(cells);
             let row = picked.as_deref().unwrap_or(cells);
-            poll.blocks.push(&sample.plan.layout, head, row, sample.increases);
+            blocks.push(&sample.plan.layout, head, row, sample.increases);
         }
     }
 
-    fn identify(&mut self, poll: &mut Poll<'_>, whole: Whole<'_>, level: Level, start_ms: i64) {
+    fn identify(&mut self, poll: &mut Poll<'_>, whole: Whole<'_>, level: Level, reading: &Reading) {
         let (Subject::PodContainer { name, uid, labels, .. }
         | Subject::SysContainer { name, uid, labels }) = &*self.subject
         else {
             return;
         };
-        let known_uid = self.entity.as_ref().map_or("", |entity| entity.uid.as_str());
-        let now = Identity::new((known_uid, self.start_time_ms), (uid, start_ms));
+        let mut known_uid = self.entity.as_ref().map_or("", |entity| entity.uid.as_str());
+        let recalled = poll.recalled.filter(|_| self.entity.is_none());
+        if let Some(known) = recalled.and_then(|all| all.thing(level, Some(&*self.subject))) {
+            known_uid = known.uid();
+            self.start_time_ms = known.start_time_ms();
+            self.run = known.run(poll.plans, reading.time_ms);
+        }
+        let now = Identity::new((known_uid, self.start_time_ms), (uid, reading.start_time_ms));
         if now.is_restarted {
             self.run = Run::default();
         }

@@ -16,7 +16,8 @@ use super::{
     identity::{Identity, is_same_start},
     plan::{Plans, REQUESTED},
     pod_plan::added,
-    run::{Run, Sample},
+    run::{Run, Sample, Seen},
+    samples::HostSamples,
 };
 use crate::source::{Reading, Subject};
 
@@ -79,6 +80,13 @@ impl Node {
         self.entity.is_some()
     }
 
+    /// What the next sample is compared with; `None` before the first poll.
+    pub(super) fn samples(&self, cluster: &Arc<str>) -> Option<HostSamples> {
+        let mut samples = HostSamples::new(cluster, &self.host.as_ref()?.id);
+        samples.add_node(self.start_time_ms, self.run.newest());
+        Some(samples)
+    }
+
     /// Makes the entity what the host and the cluster manager say of the node now; gives it, and
     /// whether it is another value.
     pub(super) fn identify(
@@ -97,6 +105,13 @@ impl Node {
         }
         self.subject = subject.cloned();
         self.host = Some(Arc::clone(host));
+        let recalled = poll.recalled.filter(|_| self.entity.is_none());
+        if let Some(known) = recalled.and_then(|all| all.thing(Level::Node, None))
+            && let Some(reading) = reading
+        {
+            self.start_time_ms = known.start_time_ms();
+            self.run = known.run(poll.plans, reading.time_ms);
+        }
         let now = Identity::new(("", self.start_time_ms), ("", start_ms));
         if now.is_restarted {
             self.run = Run::default();
@@ -122,9 +137,11 @@ impl Node {
         reading: &Reading,
         cells: &[Cell],
     ) {
-        if !self.run.observe(poll.plans, Level::Node, reading, cells) {
-            return;
-        }
+        let blocks = match self.run.observe(poll.plans, Level::Node, reading, cells) {
+            Seen::New => &mut *poll.blocks,
+            Seen::Recalled => &mut *poll.recalled_blocks,
+            Seen::Before => return,
+        };
         let Some(sample) = self.run.newest() else { return };
         let added = added_cells(sample, &poll.requested);
         let layout = row_layout(&mut self.row, poll.plans, &sample.plan.layout, &added);
@@ -133,7 +150,7 @@ impl Node {
         row.cells.extend_from_slice(sample.cells);
         row.cells.extend(added.iter().flatten());
         let head = sample.head(Arc::clone(node.entity));
-        poll.blocks.push(&layout, head, &row.cells, sample.increases);
+        blocks.push(&layout, head, &row.cells, sample.increases);
     }
 }
 

@@ -14,7 +14,8 @@ use super::{
     identity::{Identity, is_same_start},
     names::pod_of,
     pod_plan::{PodKey, PodPlan},
-    run::{Clock, Order, Run, interval},
+    recall::Known,
+    run::{Clock, Order, Run, Seen, interval},
     things::Thing,
 };
 use crate::source::Subject;
@@ -49,8 +50,20 @@ impl Pod {
         }
     }
 
-    pub(super) fn subject(&self) -> &Subject {
+    pub(super) const fn subject(&self) -> &Arc<Subject> {
         &self.subject
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        self.entity.as_ref().map_or("", |entity| entity.uid.as_str())
+    }
+
+    pub(super) const fn start_time_ms(&self) -> i64 {
+        self.start_time_ms
+    }
+
+    pub(super) const fn row_time_ms(&self) -> Option<i64> {
+        self.row_time_ms
     }
 
     /// Takes in what was read of the pod: its containers first, then their sum with what is
@@ -65,7 +78,8 @@ impl Pod {
                 let Some((reading, cells)) = poll.readings.get(thing.take_reading()) else {
                     continue;
                 };
-                own_is_new = thing.run.observe(poll.plans, Level::Pod, reading, cells);
+                let seen = thing.run.observe(poll.plans, Level::Pod, reading, cells);
+                own_is_new = seen == Seen::New;
                 newest_ms = newest_ms.max(reading.time_ms);
             } else {
                 thing.container(poll, Whole { entity: &entity, is_new }, Level::PodContainer);
@@ -79,7 +93,7 @@ impl Pod {
 
     /// Makes the entity what the host says of the pod now; says whether it is another value.
     fn identify(&mut self, poll: &mut Poll<'_>, node: Whole<'_>, things: &mut [Thing]) -> bool {
-        let own = things.iter_mut().find(|thing| thing.is_pod);
+        let own = things.iter().find(|thing| thing.is_pod);
         let reading = own.as_ref().and_then(|own| poll.readings.get(own.reading()));
         let start_ms = reading.map_or(0, |(reading, _)| reading.start_time_ms);
         if !self.is_changed && !node.is_new && is_same_start(self.start_time_ms, start_ms) {
@@ -88,8 +102,18 @@ impl Pod {
         let labels = labels(&self.subject, own.as_ref().map(|own| &*own.subject));
         let uid_of = |thing: &Thing| pod_of(&thing.subject).map(|pod| pod.uid.clone());
         let uid = things.iter().filter_map(uid_of).find(|uid| !uid.is_empty()).unwrap_or_default();
-        let known_uid = self.entity.as_ref().map_or("", |entity| entity.uid.as_str());
-        let now = Identity::new((known_uid, self.start_time_ms), (&uid, start_ms));
+        let recalled = poll.recalled.filter(|_| self.entity.is_none());
+        let known = recalled.and_then(|all| all.thing(Level::Pod, Some(&*self.subject)));
+        let known_uid = known.as_ref().map_or_else(|| self.uid(), Known::uid);
+        let known_start_ms = known.as_ref().map_or(self.start_time_ms, Known::start_time_ms);
+        let now = Identity::new((known_uid, known_start_ms), (&uid, start_ms));
+        if let Some(known) = &known {
+            self.row_time_ms = known.row_time_ms();
+            let own = things.iter_mut().find(|thing| thing.is_pod);
+            if let (Some(own), Some((reading, _))) = (own, reading) {
+                own.run = known.run(poll.plans, reading.time_ms);
+            }
+        }
         if now.is_restarted {
             (self.row_time_ms, self.clock) = (None, Clock::default());
             let own = things.iter_mut().filter(|thing| thing.is_pod);

@@ -21,7 +21,19 @@ pub(super) struct Run {
     cells: Box<[Cell]>,
     time_ms: i64,
     interval_ms: u32,
+    /// It is of an earlier start of the program, and has its counters only.
+    is_recalled: bool,
     clock: Clock,
+}
+
+/// What a sample is, beside those that are known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Seen {
+    New,
+    /// The newest one of an earlier start of the program, which gave a row then.
+    Recalled,
+    /// No newer than the one before.
+    Before,
 }
 
 /// A sample as others see it.
@@ -39,6 +51,23 @@ pub(super) struct Sample<'a> {
 }
 
 impl Run {
+    /// The newest sample of an earlier start of the program: counters and increases, one a field of
+    /// the layout that the plan is for.
+    pub(super) fn recalled(
+        plan: Arc<Plan>,
+        (totals, increases): (&[Cell], &[Cell]),
+        (time_ms, interval_ms): (i64, u32),
+    ) -> Self {
+        let (picked, picked_increases) = (plan.pick(totals), plan.pick(increases));
+        let totals = picked.as_deref().unwrap_or(totals);
+        let increases = picked_increases.as_deref().unwrap_or(increases);
+        let kept = plan.kept().iter().map(|field| totals[*field]);
+        let grown = plan.counters().iter();
+        let grown = grown.map(|at| at.map_or(Cell::ABSENT, |at| increases[at.field]));
+        let cells = kept.chain(grown).collect();
+        Self { plan: Some(plan), cells, time_ms, interval_ms, is_recalled: true, ..Self::default() }
+    }
+
     pub(super) fn newest(&self) -> Option<Sample<'_>> {
         let plan = self.plan.as_ref()?;
         let (cells, increases) = self.cells.split_at(plan.kept().len());
@@ -51,16 +80,21 @@ impl Run {
         Some((self.plan.as_ref()?, self.lost_from.as_ref()))
     }
 
-    /// Takes a sample, unless it is no newer than the one before; says whether it did.
+    /// Takes a sample, unless it is no newer than the one before.
     pub(super) fn observe(
         &mut self,
         plans: &mut Plans,
         level: Level,
         reading: &Reading,
         cells: &[Cell],
-    ) -> bool {
+    ) -> Seen {
+        let was_recalled = std::mem::take(&mut self.is_recalled);
+        if was_recalled && reading.time_ms == self.time_ms {
+            self.complete(plans.sample(&reading.layout, level), cells);
+            return Seen::Recalled;
+        }
         if !self.is_new(reading.time_ms) {
-            return false;
+            return Seen::Before;
         }
         let before_ms = self.plan.is_some().then_some(self.time_ms);
         self.interval_ms = before_ms.map_or(0, |before_ms| interval(before_ms, reading.time_ms));
@@ -81,7 +115,24 @@ impl Run {
             Some(picked) => self.put(&plan, &picked),
         }
         self.plan = Some(plan);
-        true
+        Seen::New
+    }
+
+    /// The host repeats the recalled sample: now all of it is known, and not its counters alone.
+    fn complete(&mut self, plan: Arc<Plan>, cells: &[Cell]) {
+        let Some(before) = self.plan.take() else { return };
+        let (measured, increases) = (before.layout.measured(), &self.cells[before.kept().len()..]);
+        let increase_of = |field: &Field| {
+            let place = before.layout.counters().iter().position(|at| measured[*at] == *field);
+            place.map_or(Cell::ABSENT, |place| increases[place])
+        };
+        let picked = plan.pick(cells);
+        let now = picked.as_deref().unwrap_or(cells);
+        let fields = plan.layout.measured();
+        let grown = plan.counters().iter();
+        let grown = grown.map(|at| at.map_or(Cell::ABSENT, |at| increase_of(&fields[at.field])));
+        self.cells = plan.kept().iter().map(|field| now[*field]).chain(grown).collect();
+        self.plan = Some(plan);
     }
 
     /// Arranges the cells of the sample before as the new plan has them; absent is what that

@@ -1,6 +1,7 @@
 //! Tests of the pipeline as a whole.
 
 mod histories;
+mod recalled;
 mod reference;
 mod rows;
 

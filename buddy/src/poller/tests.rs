@@ -150,6 +150,7 @@ impl Bench {
                     let row = batch.blocks[0].row(0);
                     rows.push(row.head.entity.name.to_string());
                 }
+                Polled::Samples(_) => {}
                 Polled::RoundEnd(end) => {
                     rows.sort();
                     return (end, rows, self.started.elapsed());

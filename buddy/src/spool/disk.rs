@@ -6,10 +6,13 @@
 //! to the first record that is broken. Names sort by age. What the master has acknowledged is noted
 //! beside them now and then (`delivered`), and a file that is settled is removed.
 //!
+//! Beside them `counters` has the newest samples of all hosts, for rates that go on ([`counters`]).
+//!
 //! Crash cases: a file that ends within a record, or has zeros at its end, was being written;
 //! everything before is good. A file without an Open was just begun. A mark that is old, missing or
 //! torn means that frames are sent again that were acknowledged already.
 
+pub mod counters;
 mod directory;
 mod file;
 pub(crate) mod marks;

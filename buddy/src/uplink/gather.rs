@@ -4,7 +4,7 @@
 //! are smaller and quicker than many columns of few. So rows wait for others of their tick, but
 //! never longer than [`LINGER`], and the end of a round waits for nothing.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use heapster_shared::row::RowBatch;
 use tokio::{sync::mpsc, time::Instant};
@@ -20,18 +20,18 @@ const ENOUGH_ROWS: usize = 2_000;
 /// What was polled, with rows gathered.
 pub(super) struct Gather {
     polled: mpsc::Receiver<Polled>,
-    /// What came and does not go with the rows before it.
-    next: Option<Polled>,
+    /// What came with the rows before it, or after them.
+    next: VecDeque<Polled>,
 }
 
 impl Gather {
     pub(super) const fn new(polled: mpsc::Receiver<Polled>) -> Self {
-        Self { polled, next: None }
+        Self { polled, next: VecDeque::new() }
     }
 
     /// The next batch or end of a round; `None` when the poller has ended.
     pub(super) async fn next(&mut self) -> Option<Polled> {
-        let first = match self.next.take() {
+        let first = match self.next.pop_front() {
             Some(polled) => polled,
             None => self.polled.recv().await?,
         };
@@ -44,8 +44,10 @@ impl Gather {
             };
             match polled {
                 Polled::Rows(more) if goes_with(&batch, &more) => batch.append(more),
+                // Of rows in the batch: they follow it.
+                Polled::Samples(samples) => self.next.push_back(Polled::Samples(samples)),
                 other => {
-                    self.next = Some(other);
+                    self.next.push_back(other);
                     break;
                 }
             }
@@ -121,7 +123,7 @@ mod tests {
         while let Some(polled) = gather.next().await {
             sizes.push(match polled {
                 Polled::Rows(batch) => batch.row_count(),
-                Polled::RoundEnd(_) => 0,
+                Polled::Samples(_) | Polled::RoundEnd(_) => 0,
             });
         }
         sizes

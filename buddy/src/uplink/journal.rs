@@ -9,6 +9,7 @@
 
 mod answers;
 mod append;
+mod counters;
 mod keeper;
 mod reader;
 mod replay;
@@ -32,6 +33,8 @@ use crate::{
     poller::Polled,
     spool::{Segment, SegmentId, Spool, SpoolConfig, SpoolState, stored::NewFile},
 };
+use counters::Counters;
+pub use counters::Recalling;
 use keeper::{Keeper, Stop};
 use reader::{Fetch, Reader};
 pub use replay::Cut;
@@ -76,6 +79,7 @@ struct State {
     /// Why the disk is not used.
     disk_error: Option<String>,
     is_behind_told: bool,
+    counters: Counters,
     stop: Stop,
     keeper_ended: bool,
 }
@@ -112,8 +116,15 @@ impl Journal {
     pub fn with_spool(instance: Arc<str>, config: SpoolConfig) -> Self {
         let shared = Arc::new(Shared::new(instance, config.memory_bytes));
         let Some(disk) = config.disk else { return Self { shared, keeper: None } };
-        shared.lock().spool.use_disk(disk.most_bytes);
+        {
+            let mut state = shared.lock();
+            state.spool.use_disk(disk.most_bytes);
+            state.counters = Counters::on_disk();
+        }
         let keeper = Keeper::start(Arc::clone(&shared), disk);
+        if keeper.is_none() {
+            shared.lock().counters = Counters::default();
+        }
         Self { shared, keeper }
     }
 
@@ -158,6 +169,18 @@ impl Journal {
     pub fn write(&self, polled: &Polled) {
         self.lock().write(polled);
         self.shared.tell();
+    }
+
+    /// Whether it keeps the newest samples of hosts for the next start.
+    #[must_use]
+    pub fn keeps_samples(&self) -> bool {
+        self.lock().counters.is_kept()
+    }
+
+    /// The newest samples that an earlier start kept; for one who asks.
+    #[must_use]
+    pub fn recalling(&self) -> Recalling {
+        self.lock().counters.recalling()
     }
 
     /// Appends events, as far as there is room for them; says how many were.
@@ -251,6 +274,7 @@ impl Shared {
             damage: DiskDamage::default(),
             disk_error: None,
             is_behind_told: false,
+            counters: Counters::default(),
             stop: Stop::No,
             keeper_ended: false,
         };

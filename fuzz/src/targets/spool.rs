@@ -2,15 +2,27 @@
 
 use std::{fs, path::Path};
 
-use heapster_buddy::spool::{
-    LogFrame,
-    disk::{Scanned, SegmentFile, scan},
+use heapster_buddy::{
+    pipeline::RecalledHost,
+    spool::{
+        LogFrame,
+        disk::{
+            Scanned, SegmentFile,
+            counters::{CountersFile, HostRecord},
+            scan,
+        },
+    },
 };
 
 use super::Target;
 
-pub(super) const TARGETS: &[Target] =
-    &[Target { name: "spool-file", run: file, recorded: &[], made: written }];
+pub(super) const TARGETS: &[Target] = &[
+    Target { name: "spool-file", run: file, recorded: &[], made: written },
+    Target { name: "counters-file", run: counters, recorded: &[], made: kept },
+];
+
+/// The bound of a file of counters.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// What is good of a file and what is damaged are all of it; and what is good is so without the
 /// rest, too.
@@ -29,6 +41,47 @@ fn file(input: &[u8]) {
     };
     assert!(again.damage.is_none(), "{again:?}");
     assert_eq!(told(&found), told(&again));
+}
+
+/// A file of counters is whole or none; what is whole can be gone on with, and loses no host.
+fn counters(input: &[u8]) {
+    // What is in a record is packed, which no change of bytes gets past.
+    let _ = RecalledHost::decode(input);
+    let Ok(folder) = tempfile::tempdir() else { return };
+    let wrote = fs::write(folder.path().join("counters"), input);
+    let Ok((mut file, found)) = wrote.and_then(|()| CountersFile::open(folder.path(), MOST_BYTES))
+    else {
+        return;
+    };
+    let mut expected = found.unwrap_or_default();
+    let next = HostRecord { host: "next".into(), payload: (&b"more"[..]).into() };
+    if file.append(std::slice::from_ref(&next), 0).is_err() {
+        return;
+    }
+    expected.retain(|record| record.host != next.host);
+    expected.push(next);
+    let again = CountersFile::open(folder.path(), MOST_BYTES);
+    let mut again = again.ok().and_then(|(_, found)| found.ok()).unwrap_or_default();
+    for records in [&mut expected, &mut again] {
+        records.sort_by(|a, b| a.host.cmp(&b.host));
+    }
+    assert_eq!(again, expected);
+}
+
+/// A file of counters with a record that does not count any more.
+fn kept() -> Vec<Vec<u8>> {
+    let record = |host: &str, payload: &'static [u8]| HostRecord {
+        host: host.into(),
+        payload: payload.into(),
+    };
+    let write = || {
+        let folder = tempfile::tempdir().ok()?;
+        let (mut file, _) = CountersFile::open(folder.path(), MOST_BYTES).ok()?;
+        file.append(&[record("node-a", b"first"), record("node-b", b"")], 1).ok()?;
+        file.append(&[record("node-a", b"second")], 2).ok()?;
+        fs::read(folder.path().join("counters")).ok()
+    };
+    write().into_iter().collect()
 }
 
 fn scanned(path: &Path, content: &[u8]) -> Option<Scanned> {

@@ -15,7 +15,7 @@ use super::{
     rows::{PlainRow, plain_rows},
 };
 use crate::{
-    pipeline::{HostPipeline, Plans},
+    pipeline::{HostPipeline, Plans, RecalledHost},
     source::{Layouts, PlainReading, PodName, Readings, Subject},
 };
 
@@ -274,6 +274,22 @@ fn check_entities(known: &mut BTreeMap<EntityId, String>, blocks: &[Block]) {
     }
 }
 
+/// Leaves out what is not kept over a restart: that a sample from the past came once, which fields the
+/// sample before the newest had, and what a host said of its node some polls ago. A sample that is
+/// repeated has the values that it had.
+fn settle(step: &mut Step, sets: &[usize], absent: &mut [usize; THINGS]) {
+    step.relabels_host = false;
+    for ((change, fields), absent) in step.changes.iter_mut().zip(sets).zip(absent) {
+        change.fields = *fields;
+        if matches!(change.time, Time::Later) {
+            *absent = change.absent;
+        } else {
+            (change.time, change.grows_by, change.absent) = (Time::Same, 0, *absent);
+        }
+    }
+    step.changes[0].is_there = true;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -310,5 +326,31 @@ proptest! {
         drop((gone, pipeline));
         plans.prune();
         prop_assert!(plans.is_empty(), "plans go with the hosts that use them");
+    }
+
+    /// Whenever the program is started again, and however often: with what was kept the rows are those
+    /// of a program that was never stopped.
+    #[test]
+    fn a_restart_changes_no_row(
+        steps in proptest::collection::vec((step(), prop::bool::weighted(0.4)), 1..25),
+        sets in proptest::collection::vec(mostly(FIELD_SETS), THINGS),
+    ) {
+        let cluster: Arc<str> = "lab".into();
+        let (mut pipeline, mut plans) = (HostPipeline::default(), Plans::default());
+        let (mut reference, mut world) = (Reference::default(), World::default());
+        let (host, mut absent) = (Arc::new(Host::named("node")), [99; THINGS]);
+        for (mut step, restarts) in steps {
+            settle(&mut step, &sets, &mut absent);
+            if restarts && let Some(samples) = pipeline.samples(&cluster) {
+                (pipeline, plans) = (HostPipeline::default(), Plans::default());
+                pipeline.recall(RecalledHost::decode(&samples.encode()).unwrap(), 3_600_000);
+            }
+            let plain = world.readings(&step);
+            let expected = reference.advance(&host, &plain);
+            let readings = Readings::collect(plain, &Layouts::default());
+            let blocks = pipeline.advance(&mut plans, &host, &readings);
+            prop_assert_eq!(plain_rows(&blocks), expected);
+            prop_assert_eq!(pipeline.entity_count(), reference.entity_count());
+        }
     }
 }

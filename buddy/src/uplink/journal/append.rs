@@ -14,6 +14,7 @@ impl State {
     pub(super) fn write(&mut self, polled: &Polled) {
         let has_room = match polled {
             Polled::Rows(batch) => self.writer.has_room_for(batch),
+            Polled::Samples(samples) => return self.counters.put(samples),
             Polled::RoundEnd(_) => true,
         };
         self.make_ready(has_room);
@@ -24,6 +25,7 @@ impl State {
                     self.set_checkpoint(batch.tick.0);
                 }
             }
+            Polled::Samples(_) => {}
             Polled::RoundEnd(end) => self.end_round(*end),
         }
     }

@@ -5,6 +5,7 @@
 //! what it should have written stays in memory, within the bound of that. Where the disk refuses, it
 //! says so once and tries again, later and later; when that goes well, what is in memory follows.
 
+mod counters;
 mod errands;
 mod files;
 
@@ -15,7 +16,10 @@ use std::{
 };
 
 use super::{Fetch, Shared, State};
-use crate::spool::{disk::DiskConfig, stored::Append};
+use crate::{
+    pipeline::HostSamples,
+    spool::{disk::DiskConfig, stored::Append},
+};
 use files::Files;
 
 /// How long a stop waits for the thread where nobody cares for what is left.
@@ -44,6 +48,7 @@ struct Work {
     fetches: Vec<(usize, Fetch)>,
     trash: Vec<Arc<std::path::Path>>,
     append: Option<Append>,
+    samples: Vec<HostSamples>,
     stop: Stop,
 }
 
@@ -95,7 +100,7 @@ fn run(shared: &Shared, config: DiskConfig) {
         let had_directory = files.has_directory();
         files.look_after(shared);
         let work = wait(shared, &files);
-        let is_idle = work.append.is_none() && work.trash.is_empty();
+        let is_idle = work.append.is_none() && work.trash.is_empty() && work.samples.is_empty();
         let is_stopping = match work.stop {
             Stop::No => false,
             // A stop may come before the first look at the directory. What cannot be written after
@@ -112,6 +117,9 @@ fn run(shared: &Shared, config: DiskConfig) {
         work.trash.iter().for_each(|path| files.remove(path));
         if let Some(append) = work.append {
             files.append(shared, append);
+        }
+        if !work.samples.is_empty() {
+            files.keep_samples(shared, &work.samples);
         }
         files.keep_up(shared);
     }
@@ -130,7 +138,10 @@ fn wait(shared: &Shared, files: &Files) -> Work {
     loop {
         let work = state.work(files);
         let left = files.next_look().saturating_duration_since(Instant::now());
-        let is_work = !work.fetches.is_empty() || !work.trash.is_empty() || work.append.is_some();
+        let is_work = !work.fetches.is_empty()
+            || !work.trash.is_empty()
+            || work.append.is_some()
+            || !work.samples.is_empty();
         if is_work || left.is_zero() || work.stop != Stop::No {
             return work;
         }
@@ -146,11 +157,11 @@ impl State {
         }
         let fetches = self.fetches.iter_mut().enumerate();
         let fetches = fetches.filter_map(|(slot, fetch)| fetch.take().map(|fetch| (slot, fetch)));
-        Work {
-            fetches: fetches.collect(),
-            trash: self.spool.take_trash(),
-            append: if files.can_write() { self.spool.next_append() } else { None },
-            stop: self.stop,
-        }
+        let fetches = fetches.collect();
+        let append = if files.can_write() { self.spool.next_append() } else { None };
+        // Behind the rows that they stand for.
+        let is_their_turn = append.is_none() && files.is_up();
+        let samples = if is_their_turn { self.counters.take() } else { Vec::new() };
+        Work { fetches, trash: self.spool.take_trash(), append, samples, stop: self.stop }
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the journal: what each stream is given, and when.
 
+mod counters;
 mod on_disk;
 
 use std::{sync::Arc, time::Duration};

@@ -14,7 +14,9 @@ use prost::Message;
 use super::{super::DiskDamage, Shared};
 use crate::spool::{
     SegmentId,
-    disk::{Damage, Directory, DiskConfig, Fsync, Scanned, SegmentFile, marks},
+    disk::{
+        Damage, Directory, DiskConfig, Fsync, Scanned, SegmentFile, counters::CountersFile, marks,
+    },
 };
 
 /// How often the directory is looked at, and what is acknowledged noted.
@@ -31,6 +33,8 @@ pub(super) struct Files {
     pub(super) directory: Option<Directory>,
     /// The file that was written to last.
     pub(super) current: Option<(SegmentId, SegmentFile)>,
+    /// `None` without a directory.
+    pub(super) counters: Option<CountersFile>,
     /// Since when and until when nothing is written; `None` where all is well.
     trouble: Option<Trouble>,
     /// What the next failure waits for, and when the last one was.
@@ -54,6 +58,7 @@ impl Files {
             config,
             directory: None,
             current: None,
+            counters: None,
             trouble: None,
             wait: FIRST_WAIT,
             failed_at: now,
@@ -116,9 +121,16 @@ impl Files {
         let opened = Directory::take(&self.config.directory)
             .map_err(|error| error.to_string())
             .and_then(|directory| {
-                self.recover(shared, directory).map_err(|error| error.to_string())
+                self.directory = Some(directory);
+                self.recall(shared);
+                self.recover(shared).map_err(|error| {
+                    self.directory = None;
+                    error.to_string()
+                })
             })
             .and_then(|()| self.find_room(shared).map_err(|error| error.to_string()));
+        // What is not had at the first look is too old when it is.
+        shared.lock().counters.recall(Vec::new());
         match opened {
             Ok(()) => self.recovered(shared),
             Err(error) => self.fail(shared, &error),
@@ -126,7 +138,8 @@ impl Files {
     }
 
     /// Takes over what earlier starts left.
-    fn recover(&mut self, shared: &Shared, directory: Directory) -> io::Result<()> {
+    fn recover(&mut self, shared: &Shared) -> io::Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
         let began = Instant::now();
         let mut damage = DiskDamage::default();
         let found = directory.scan(|path, found: &Damage| {
@@ -157,7 +170,6 @@ impl Files {
             let took_ms = began.elapsed().as_millis() as u64;
             tracing::info!(frames, took_ms, "rows from before the start wait in the spool");
         }
-        self.directory = Some(directory);
         Ok(())
     }
 
@@ -170,14 +182,16 @@ impl Files {
         if room < LEAST_ROOM {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let most = usize::try_from(room).unwrap_or(usize::MAX).min(self.config.most_bytes);
+        let counters = self.counters.as_ref().map_or(0, CountersFile::bytes) as usize;
+        let given = self.config.most_bytes.saturating_sub(counters);
+        let most = usize::try_from(room).unwrap_or(usize::MAX).min(given);
         state.spool.set_disk_room(most);
         Ok(())
     }
 
     /// The directory, or the file in it, is not there any more.
     fn lose(&mut self, shared: &Shared) {
-        self.directory = None;
+        (self.directory, self.counters) = (None, None);
         self.current = None;
         let frames = shared.lock().spool.lose_files(|path| !path.exists());
         tracing::warn!(
@@ -269,6 +283,9 @@ impl Files {
         }
         if let Some((_, file)) = self.current.as_mut().filter(|(_, file)| file.is_dirty) {
             file.sync()?;
+        }
+        if let Some(counters) = &mut self.counters {
+            counters.sync()?;
         }
         if self.is_listing_dirty
             && let Some(directory) = &self.directory

@@ -23,7 +23,7 @@ fn on_disk(instance: &str, directory: &Path, most_bytes: usize) -> Journal {
 }
 
 /// Polls until it is so.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_so() {
         assert!(Instant::now() < deadline, "never: {what}");
@@ -32,7 +32,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Waits until all that was written is on disk.
-fn stored(journal: &Journal) {
+pub(super) fn stored(journal: &Journal) {
     until("all is on disk", || {
         let state = journal.lock();
         state.spool.takes_disk() && state.spool.unsettled_by_place().1 == 0
