@@ -19,10 +19,10 @@ use super::{
     Context, MAX_INGEST_STREAMS, assignment, convert,
     decode::{DecodeError, ReaderLimits},
     ingest::{paced, status_of},
-    sessions,
+    sessions::{self, Admission},
 };
 use crate::{
-    access::{BuddyDenied, Rules, Share, Shown},
+    access::{BuddyDenied, Rules, Shown},
     actors::{
         buddy::{Identity, Role},
         cluster::{Cluster, Join, JoinError, Joined, UpdateHealth, UpdateHosts},
@@ -106,27 +106,20 @@ async fn welcome(
     let who = in_force.recognise(&shown);
     let who = who.map_err(|message| refusal(Code::Credential, message, 0))?;
     let limits = ReaderLimits::from(&context.limits);
+    let hello_bytes = hello.encoded_len();
     let mut identity = convert::identity(hello, peer, &limits)
         .map_err(|message| refusal(Code::Malformed, message, 0))?;
     in_force.buddy(&who, &identity.cluster, &identity.roles).map_err(denied)?;
     who.name().clone_into(&mut identity.credential);
     let pass =
         Pass { shown, rules, cluster: identity.cluster.clone(), roles: identity.roles.clone() };
-    let busy = |message: String| refusal(Code::Overloaded, message, RETRY_MS);
-    let share = sessions::share(context, &who, origin).map_err(busy)?;
+    let admission = sessions::admit(context, &who, origin, &identity).map_err(busy)?;
     let buddy_id = identity.buddy_id.clone();
-    let find = FindCluster { name: identity.cluster.clone(), create: true };
-    let found = context.supervisor.send(find).await;
-    let cluster = match found.unwrap_or(Err(FindError::Unavailable)) {
-        Ok(cluster) => cluster,
-        Err(error) => return Err(busy(error.to_string())),
-    };
     let (sender, downlink) = mpsc::channel(DOWNLINK_BOUND);
-    let joined = match cluster.ask(Join { identity, downlink: sender }).await {
-        Ok(Ok(joined)) => joined,
-        Ok(Err(error)) => return Err(join_refusal(&error, &buddy_id)),
-        Err(_) => return Err(busy(FindError::Unavailable.to_string())),
-    };
+    let join = Join { identity, rate: admission.rate(), downlink: sender };
+    let (cluster, joined) = join_cluster(context, join).await?;
+    let per_second = context.limits.max_bytes_per_second.0;
+    let resume = joined.record.spend(hello_bytes, per_second, Instant::now());
     Ok(Stream {
         context: Arc::clone(context),
         limits,
@@ -135,9 +128,31 @@ async fn welcome(
         joined,
         downlink,
         pass,
-        resume: None,
-        _share: share,
+        resume,
+        _admission: admission,
     })
+}
+
+async fn join_cluster(
+    context: &Context,
+    join: Join,
+) -> Result<(Mailbox<Cluster>, Joined), v1::Refusal> {
+    let (identity, buddy_id) = (&join.identity, join.identity.buddy_id.clone());
+    let find = FindCluster { name: identity.cluster.clone(), create: true };
+    let found = context.supervisor.send(find).await;
+    let cluster = match found.unwrap_or(Err(FindError::Unavailable)) {
+        Ok(cluster) => cluster,
+        Err(error) => return Err(busy(error.to_string())),
+    };
+    match cluster.ask(join).await {
+        Ok(Ok(joined)) => Ok((cluster, joined)),
+        Ok(Err(error)) => Err(join_refusal(&error, &buddy_id)),
+        Err(_) => Err(busy(FindError::Unavailable.to_string())),
+    }
+}
+
+fn busy(message: String) -> v1::Refusal {
+    refusal(Code::Overloaded, message, RETRY_MS)
 }
 
 fn denied(denied: BuddyDenied) -> v1::Refusal {
@@ -216,7 +231,7 @@ struct Stream {
     pass: Pass,
     /// When the next message may be read, of a buddy that sends too fast.
     resume: Option<Instant>,
-    _share: Option<Share<String>>,
+    _admission: Admission,
 }
 
 impl Stream {
@@ -298,7 +313,7 @@ impl Stream {
         let (record, limits) = (&self.joined.record, &self.context.limits);
         record.heard(unix_ms());
         let per_second = limits.max_bytes_per_second.0;
-        self.resume = record.rate.spend(message.encoded_len(), per_second, Instant::now());
+        self.resume = record.spend(message.encoded_len(), per_second, Instant::now());
         match message.kind {
             Some(from_buddy::Kind::Hello(_)) => {
                 return Err(Status::invalid_argument("Hello comes once, and first"));
