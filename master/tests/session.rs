@@ -10,6 +10,8 @@ mod ceilings;
 mod credentials;
 #[path = "session/cursors.rs"]
 mod cursors;
+#[path = "session/expiry.rs"]
+mod expiry;
 #[path = "session/frames.rs"]
 mod frames;
 #[path = "session/gate.rs"]

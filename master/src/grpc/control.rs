@@ -22,7 +22,7 @@ use super::{
     sessions::{self, Admission},
 };
 use crate::{
-    access::{BuddyDenied, Rules, Shown},
+    access::{BuddyDenied, Rules, Shown, Validity},
     actors::{
         buddy::{Identity, Role},
         cluster::{Cluster, Join, JoinError, Joined, UpdateHealth, UpdateHosts},
@@ -111,8 +111,7 @@ async fn welcome(
         .map_err(|message| refusal(Code::Malformed, message, 0))?;
     in_force.buddy(&who, &identity.cluster, &identity.roles).map_err(denied)?;
     who.name().clone_into(&mut identity.credential);
-    let pass =
-        Pass { shown, rules, cluster: identity.cluster.clone(), roles: identity.roles.clone() };
+    let pass = Pass::new(shown, rules, &identity);
     let admission = sessions::admit(context, &who, origin, &identity).map_err(busy)?;
     let buddy_id = identity.buddy_id.clone();
     let (sender, downlink) = mpsc::channel(DOWNLINK_BOUND);
@@ -193,21 +192,31 @@ fn finish(outbox: &Outbox, status: Status) {
     let _ = outbox.try_send(Err(status));
 }
 
-/// What the session was opened with, held against the rules as they change.
+/// What the session was opened with, held against the rules as they change, and against the clock.
 struct Pass {
     shown: Shown,
+    validity: Validity,
     rules: watch::Receiver<Arc<Rules>>,
     cluster: String,
     roles: Vec<Role>,
 }
 
 impl Pass {
-    /// Waits for other rules; returns when these do not allow the session any more.
+    fn new(shown: Shown, rules: watch::Receiver<Arc<Rules>>, identity: &Identity) -> Self {
+        let (cluster, roles) = (identity.cluster.clone(), identity.roles.clone());
+        Self { validity: Validity::of(&shown), shown, rules, cluster, roles }
+    }
+
+    /// Waits for other rules, or for the end of the certificate; returns when the session is not
+    /// allowed any more.
     async fn taken_back(&mut self) -> v1::Refusal {
         loop {
-            if self.rules.changed().await.is_err() {
-                // The master ends; nobody takes anything back.
-                std::future::pending::<()>().await;
+            tokio::select! {
+                changed = self.rules.changed() => if changed.is_err() {
+                    // The master ends; nobody takes anything back.
+                    std::future::pending::<()>().await;
+                },
+                () = self.validity.over() => {}
             }
             let rules = Arc::clone(&self.rules.borrow_and_update());
             let allowed = match rules.recognise(&self.shown) {
@@ -217,6 +226,7 @@ impl Pass {
             if let Err(refusal) = allowed {
                 return v1::Refusal { retry_after_ms: RETRY_WITH_ANOTHER_MS, ..refusal };
             }
+            self.validity.confirm();
         }
     }
 }
