@@ -20,6 +20,8 @@ mod gate;
 mod harness;
 #[path = "session/limits.rs"]
 mod limits;
+#[path = "session/silence.rs"]
+mod silence;
 
 use std::{sync::atomic::Ordering, time::Duration};
 

@@ -58,6 +58,8 @@ fn digits(text: &[u8], count: usize) -> Option<(i16, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use proptest::prelude::*;
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
@@ -74,8 +76,8 @@ mod tests {
     fn a_chain_ends_with_its_first() {
         let seconds = |text: &str| text.parse::<Timestamp>().unwrap().as_second();
         let (soon, late) = (until(2049), until(2050));
-        assert_eq!(expiry(&[soon.clone()]), Some(seconds("2049-02-28T00:00:00Z")));
-        assert_eq!(expiry(&[late.clone()]), Some(seconds("2050-02-28T00:00:00Z")));
+        assert_eq!(expiry(from_ref(&soon)), Some(seconds("2049-02-28T00:00:00Z")));
+        assert_eq!(expiry(from_ref(&late)), Some(seconds("2050-02-28T00:00:00Z")));
         assert_eq!(expiry(&[late.clone(), soon]), Some(seconds("2049-02-28T00:00:00Z")));
         assert_eq!(expiry(&[late, CertificateDer::from(vec![0x30])]), None);
         assert_eq!(expiry(&[]), None);
