@@ -55,7 +55,8 @@ fn frames(input: &[u8]) {
     }
 }
 
-fn parted(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Messages that lie behind each other, each after its length of two bytes.
+pub(super) fn parted(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (length, rest) = input.split_first_chunk::<2>()?;
         let length = usize::from(u16::from_le_bytes(*length)).min(rest.len());

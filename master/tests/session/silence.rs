@@ -47,8 +47,8 @@ fn clusters_that_are_stuck_are_named() {
 }
 
 /// Keeps an arbiter's thread busy until the sender is dropped.
-fn hold(arbiter: &actix::ArbiterHandle) -> mpsc::Sender<()> {
-    let (sender, held) = mpsc::channel::<()>();
+fn hold(arbiter: &actix::ArbiterHandle) -> mpsc::SyncSender<()> {
+    let (sender, held) = mpsc::sync_channel::<()>(0);
     let wait = move || {
         let _ = held.recv();
     };
