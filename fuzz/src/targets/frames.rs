@@ -49,6 +49,13 @@ fn frames(input: &[u8]) {
             return;
         }
         let again = rewritten.read(&canonical);
+        // A label that comes twice counts twice, and is written once.
+        let crowded = |read: &Result<String, String>| {
+            read.as_ref().is_err_and(|error| error.contains("too many parts"))
+        };
+        if crowded(&read) || crowded(&again) {
+            return;
+        }
         assert_eq!(read.is_ok(), again.is_ok(), "{read:?} as it came, {again:?} as it is written");
         let (Ok(read), Ok(again)) = (read, again) else { return };
         assert_eq!(read, again, "as it came, and as it is written");
