@@ -140,6 +140,8 @@ sources! { cadvisor, cgroup, kubelet_cadvisor, resource, summary }
 #[doc(hidden)]
 pub use cadvisor::bench as cadvisor_bench;
 #[doc(hidden)]
+pub use cgroup::door as cgroup_door;
+#[doc(hidden)]
 pub use kubelet::bench as kubelet_bench;
 
 /// Makes the source that a spec names.

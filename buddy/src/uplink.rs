@@ -10,6 +10,8 @@ mod codec;
 mod config;
 mod control;
 mod convert;
+#[doc(hidden)]
+pub mod door;
 mod encode;
 mod gather;
 mod ingest;

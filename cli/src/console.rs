@@ -106,6 +106,7 @@ impl Console {
     /// Hosts that the cluster has, whether they answer or not.
     async fn hosts_of(&self, cluster: &str) -> Option<usize> {
         let clusters = self.program.get()?.status.clusters().await;
-        clusters.iter().find(|known| known.name == cluster).map(|known| known.hosts.len())
+        let mut answered = clusters.iter().filter(|known| known.has_answered());
+        answered.find(|known| known.name == cluster).map(|known| known.hosts.len())
     }
 }

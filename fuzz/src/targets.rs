@@ -1,8 +1,10 @@
 //! The table of targets.
 
 mod cadvisor;
+mod cgroup;
 mod config;
 mod control;
+mod credentials;
 mod discovery;
 mod fetch;
 mod frames;
@@ -10,6 +12,7 @@ mod kubelet;
 mod kubernetes;
 mod line_protocol;
 mod line_reader;
+mod master;
 mod readings;
 mod requests;
 mod spool;
@@ -32,13 +35,16 @@ pub fn all() -> Vec<&'static Target> {
     let lists = [
         kubelet::TARGETS,
         cadvisor::TARGETS,
+        cgroup::TARGETS,
         fetch::TARGETS,
         discovery::TARGETS,
         kubernetes::TARGETS,
         frames::TARGETS,
         control::TARGETS,
+        master::TARGETS,
         spool::TARGETS,
         config::TARGETS,
+        credentials::TARGETS,
         requests::TARGETS,
         line_protocol::TARGETS,
     ];

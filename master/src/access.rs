@@ -10,6 +10,7 @@ mod patience;
 mod rules;
 mod shares;
 mod shown;
+mod validity;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -33,6 +34,7 @@ pub(crate) use patience::OpenStream;
 pub use rules::{BuddyDenied, Rules, Who};
 pub(crate) use shares::{Share, Shares, origin};
 pub use shown::{Shown, bearer};
+pub(crate) use validity::Validity;
 
 use crate::args::MasterArgs;
 use follow::Follow;

@@ -27,7 +27,7 @@ use tonic::{Request, transport::Server};
 
 use crate::{
     access::{self, Connections, Door, OpenStream, Peer, Shares, Shown, bearer},
-    actors::{router::SinkSlot, supervisor::Supervisor},
+    actors::{rate::Rates, router::SinkSlot, supervisor::Supervisor},
     args::LimitArgs,
     core::room::Room,
 };
@@ -75,6 +75,8 @@ pub struct Context {
     pub ingests: TaskTracker,
     /// The sessions of each credential, by its name.
     pub(crate) sessions: Shares<String>,
+    /// What their buddies have sent of late.
+    pub rates: Rates,
 }
 
 /// Where a request comes from, for people.

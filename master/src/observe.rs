@@ -1,4 +1,4 @@
-//! The state of the whole master, asked of its actors: one that is stuck is left out in time.
+//! The state of the whole master, asked of its actors: nobody waits long for one that is stuck.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -11,17 +11,16 @@ use crate::{
     access::Shares,
     actors::{
         Observe,
-        cluster::{AskPollNeed, Cluster, ClusterReport, PollNeed},
-        mailbox::Mailbox,
+        cluster::{AskPollNeed, ClusterReport, PollNeed},
         router::SinkSlot,
-        supervisor::{ListClusters, Supervisor},
+        supervisor::{ListClusters, ListedCluster, Supervisor},
     },
     status::{
         ActorStatus, BuddyStatus, ClusterStatus, ConnectionsStatus, SinkStatus, StatusSource,
     },
 };
 
-/// An actor that does not answer within this time is left out of a page, or shown as silent.
+/// An actor that does not answer within this time is shown as silent.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// The supervisor gives its own children as long.
 const TREE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -48,21 +47,21 @@ impl StatusHandle {
     /// Which hosts of each cluster are polled, and by how many, for whoever can start a buddy that
     /// stands by.
     pub async fn poll_needs(&self) -> Vec<PollNeed> {
-        let clusters = self.cluster_actors().await;
-        let asked = clusters.iter().map(|cluster| timeout(TIMEOUT, cluster.ask(AskPollNeed)));
+        let clusters = self.listed().await;
+        let actors = clusters.iter().filter_map(|cluster| cluster.actor.as_ref());
+        let asked = actors.map(|actor| timeout(TIMEOUT, actor.ask(AskPollNeed)));
         join_all(asked).await.into_iter().filter_map(|answer| answer.ok()?.ok()).collect()
     }
 
-    async fn cluster_actors(&self) -> Vec<Mailbox<Cluster>> {
+    async fn listed(&self) -> Vec<ListedCluster> {
         let listed = timeout(TIMEOUT, self.supervisor.send(ListClusters)).await;
         listed.ok().and_then(Result::ok).unwrap_or_default()
     }
 
+    /// What each cluster says; of one that says nothing its name.
     async fn reports(&self) -> Vec<ClusterReport> {
-        let clusters = self.cluster_actors().await;
-        let asked =
-            clusters.iter().map(|cluster| timeout(TIMEOUT, cluster.ask(Observe::default())));
-        join_all(asked).await.into_iter().filter_map(|answer| answer.ok()?.ok()).collect()
+        let clusters = self.listed().await;
+        join_all(clusters.iter().map(report)).await
     }
 }
 
@@ -91,6 +90,15 @@ impl StatusSource for StatusHandle {
             _ => Vec::new(),
         }
     }
+}
+
+async fn report(cluster: &ListedCluster) -> ClusterReport {
+    let asked = async { cluster.actor.as_ref()?.ask(Observe::default()).await.ok() };
+    let answered = timeout(TIMEOUT, asked).await.ok().flatten();
+    answered.unwrap_or_else(|| ClusterReport {
+        cluster: ClusterStatus::silent(&cluster.name),
+        buddies: Vec::new(),
+    })
 }
 
 async fn sink_status(slot: &SinkSlot) -> SinkStatus {

@@ -20,6 +20,7 @@ use crate::{
     actors::{
         Drain, SinkChild,
         exit::Intensity,
+        rate::Rates,
         router::SinkSlot,
         supervisor::{Supervisor, SupervisorConfig},
     },
@@ -133,6 +134,7 @@ impl Master {
             closing: CancellationToken::new(),
             ingests: TaskTracker::new(),
             sessions: Shares::new(usize::MAX, args.limits.max_sessions_per_credential),
+            rates: Rates::new(args.limits.max_sessions_per_credential),
         };
         let limits = &args.limits;
         let shares = Shares::new(limits.max_connections, limits.max_connections_per_address);

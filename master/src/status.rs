@@ -35,11 +35,26 @@ pub struct ConnectionsStatus {
     pub refused: u64,
 }
 
+/// Whether a cluster says how it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClusterState {
+    /// It does.
+    #[default]
+    Ok,
+    /// It did not answer within a second: of all that is said of it only the name is known.
+    Silent,
+}
+
 /// A cluster.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct ClusterStatus {
     /// Name.
     pub name: String,
+    /// `ok`; or `silent`, when it did not answer within a second: then nothing else here is known, and
+    /// its buddies are left out of theirs.
+    #[schema(inline)]
+    pub state: ClusterState,
     /// What runs it, as its buddies say.
     pub manager: String,
     /// Buddies connected now.
@@ -65,6 +80,20 @@ pub struct ClusterStatus {
     pub discoveries: Vec<DiscoveryState>,
     /// Where its buddies contradict each other, in sentences.
     pub disputes: Vec<String>,
+}
+
+impl ClusterStatus {
+    /// What is known of a cluster that does not answer.
+    #[must_use]
+    pub fn silent(name: &str) -> Self {
+        Self { name: name.to_owned(), state: ClusterState::Silent, ..Self::default() }
+    }
+
+    /// Whether it has answered, so that the rest of this means something.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.state == ClusterState::Ok
+    }
 }
 
 /// A host of a cluster.

@@ -10,6 +10,8 @@ mod ceilings;
 mod credentials;
 #[path = "session/cursors.rs"]
 mod cursors;
+#[path = "session/expiry.rs"]
+mod expiry;
 #[path = "session/frames.rs"]
 mod frames;
 #[path = "session/gate.rs"]
@@ -18,6 +20,8 @@ mod gate;
 mod harness;
 #[path = "session/limits.rs"]
 mod limits;
+#[path = "session/silence.rs"]
+mod silence;
 
 use std::{sync::atomic::Ordering, time::Duration};
 

@@ -4,6 +4,8 @@
 
 mod client;
 mod clients;
+mod der;
+mod expiry;
 mod pem;
 mod subject;
 mod whoever;
@@ -11,6 +13,7 @@ mod words;
 
 pub use client::{ClientTls, MasterIdentity};
 pub use clients::{ClientTrust, Distrust};
+pub use expiry::expiry;
 pub use pem::{KeyFiles, KeyText, certificates};
 pub use subject::Subject;
 pub use whoever::WhoeverHasTheKey;

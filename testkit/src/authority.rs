@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
 };
 
 pub use certificates::ClientIdentity;
@@ -129,6 +130,14 @@ impl Authority {
         let der = identity.certificate_der().to_vec();
         self.certificates.write().unwrap_or_else(PoisonError::into_inner).insert(der, user);
         Ok(identity)
+    }
+
+    /// A client certificate of a common name, valid until then.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn client_until(&self, name: &str, until: SystemTime) -> anyhow::Result<ClientIdentity> {
+        self.cluster.client_until(name, until)
     }
 
     /// A serving certificate for names and addresses, and its key, both as PEM.

@@ -16,14 +16,18 @@ use heapster_shared::{
 use hickory_resolver::{
     TokioResolver,
     config::{NameServerConfig, ResolverConfig},
+    lookup::Lookup,
     net::{NetError, runtime::TokioRuntimeProvider},
-    proto::rr::{Name, RecordType},
+    proto::{
+        op::{Message, Query},
+        rr::{Name, RecordType},
+    },
 };
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use self::records::Records;
-use super::{Discovery, DiscoveryError, Kind, address::Address, left_out::LeftOut};
+use super::{Discovery, DiscoveryError, Kind, address::Address, left_out::LeftOut, web::Found};
 
 /// The entry in the table of discoveries.
 pub(super) const KIND: Kind = Kind {
@@ -102,6 +106,18 @@ fn server(text: &str) -> Result<Option<(IpAddr, u16)>, String> {
     let ip = address.host.parse();
     let ip = ip.map_err(|_| format!("`server` `{text}` is no IP address"))?;
     Ok(Some((ip, if address.port == 0 { 53 } else { address.port })))
+}
+
+/// The hosts that a message of a server names, as if it had answered with that.
+///
+/// # Errors
+/// When it is no message.
+pub(super) fn read(message: &[u8]) -> Result<Found, String> {
+    let message = Message::from_vec(message).map_err(|error| error.to_string())?;
+    let mut records = Records::new(0);
+    records.add(&Lookup::new_with_max_ttl(Query::default(), message.answers));
+    let (hosts, left_out) = records.hosts();
+    Ok(Found { hosts, left_out })
 }
 
 struct Dns {

@@ -6,6 +6,7 @@ use heapster_shared::host::Host;
 
 use super::{
     consul::Consul,
+    dns,
     docker::Docker,
     entry::host_of_value,
     fleet::{KeysV2, MachinesApi},
@@ -20,6 +21,7 @@ use super::{
 pub enum Text {
     ConsulNodes,
     ConsulService,
+    Dns,
     Docker,
     EtcdValue,
     FleetKeys,
@@ -40,6 +42,7 @@ pub fn hosts(of: Text, body: &[u8]) -> Result<(Vec<Host>, usize), String> {
     let found = match of {
         Text::ConsulNodes => Consul::read(false, body)?,
         Text::ConsulService => Consul::read(true, body)?,
+        Text::Dns => dns::read(body)?,
         Text::Docker => Docker::read(body)?,
         Text::EtcdValue => all(vec![host_of_value("n1", text()?)?]),
         Text::FleetKeys => KeysV2::read(body)?,

@@ -8,7 +8,7 @@
 //! | `kubernetes:?kubeconfig=FILE&context=NAME` | that of a kubeconfig; either option may be left out |
 //! | `kubernetes:https://API?token_file=FILE&ca=FILE` | that of an address |
 
-mod kubeconfig;
+pub(super) mod kubeconfig;
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,11 @@
 //! A way in for fuzzing: reads lists of the API server as watches do, without one.
 
+use std::path::PathBuf;
+
 use heapster_shared::event::Event;
 
 use super::{
+    connect::kubeconfig,
     intern::Interner,
     quantity,
     wire::{EventObject, NamespaceObject, NodeObject, Object, Page, PodObject},
@@ -32,6 +35,14 @@ pub fn objects(resource: &str, text: &str) -> Option<Result<Vec<String>, String>
 fn read<T: Object>(text: &str, show: impl FnMut(T) -> String) -> Result<Vec<String>, String> {
     let page: Page<T> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     Ok(page.items.into_iter().map(show).collect())
+}
+
+/// The files that a context of a kubeconfig names; of the current one where it is empty.
+///
+/// # Errors
+/// A sentence.
+pub fn kubeconfig(text: &str, context: &str) -> Result<Vec<PathBuf>, String> {
+    kubeconfig::check(text, context)
 }
 
 /// Reads a quantity, in thousandths and in whole units.

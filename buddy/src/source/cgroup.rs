@@ -13,6 +13,7 @@
 //! `sys_container`s: the kernel knows no names of pods.
 
 mod devices;
+pub mod door;
 mod files;
 mod hierarchy;
 mod identity;

@@ -21,6 +21,7 @@ macro_rules! target {
 pub(super) const TARGETS: &[Target] = &[
     target!("consul-nodes", ConsulNodes, &[], || vec![CONSUL_NODES.into()]),
     target!("consul-service", ConsulService, &[], || vec![CONSUL_SERVICE.into()]),
+    target!("dns", Dns, &[], dns_answers),
     target!("docker", Docker, &[], || vec![DOCKER.into()]),
     target!("etcd-value", EtcdValue, &[], || {
         ["10.0.0.1:4194", "[fd00::1%eth0]:1", "", r#"{"ip":"a","port":1,"labels":{"b":"c"}}"#]
@@ -81,6 +82,36 @@ const SWARM: &str = r#"[{"ID":"24ifs","Spec":{"Role":"manager","Labels":{"a":"b"
 "Description":{"Hostname":"m"},"Status":{"State":"ready","Message":"","Addr":"0.0.0.0"},
 "ManagerStatus":{"Leader":true,"Addr":"10.0.0.1:2377"}},{"ID":"25","Spec":{"Role":"worker","Labels":null},
 "Description":{"Hostname":"w"},"Status":{"State":"down","Message":"x","Addr":"10.0.0.2"}}]"#;
+
+/// A message of a server: SRV records of two targets, one of them with a space in its name, and the
+/// addresses of a host.
+fn dns_answers() -> Vec<Vec<u8>> {
+    const ASKED: &[u8] = b"\x09_cadvisor\x04_tcp\x03lab\x00";
+    // A pointer to the name that was asked for, the type, the class, a time of 60 s.
+    let record = |kind: u8, data: &[u8]| {
+        let length = u8::try_from(data.len()).unwrap_or_default();
+        [&[0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0, length], data].concat()
+    };
+    let (service, address, address_6, alias) = (33, 1, 28, 5);
+    let answers = [
+        record(service, b"\x00\x0a\x00\x01\x10\x62\x06node-1\x03lab\x00"),
+        record(service, b"\x00\x14\x00\x01\x1f\x90\x06node 2\x00"),
+        record(service, b"\x00\x00\x00\x00\x00\x00\x00"),
+        record(address, &[10, 0, 0, 1]),
+        record(address_6, &[0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+        record(alias, b"\x01a\xc0\x20"),
+    ];
+    let head = |answers: u8| [0, 7, 0x81, 0x80, 0, 1, 0, answers, 0, 0, 0, 0];
+    let message = |kind: u8, answers: &[Vec<u8>]| {
+        let count = u8::try_from(answers.len()).unwrap_or_default();
+        [&head(count)[..], ASKED, &[0, kind, 0, 1], &answers.concat()].concat()
+    };
+    vec![
+        message(service, &answers[..3]),
+        message(address, &answers[3..]),
+        message(service, &answers),
+    ]
+}
 
 /// Each host has an id, a name that fits into a line, and an address that is one; and there are no
 /// more of them than a text of that size can name.

@@ -49,13 +49,21 @@ fn frames(input: &[u8]) {
             return;
         }
         let again = rewritten.read(&canonical);
+        // A label that comes twice counts twice, and is written once.
+        let crowded = |read: &Result<String, String>| {
+            read.as_ref().is_err_and(|error| error.contains("too many parts"))
+        };
+        if crowded(&read) || crowded(&again) {
+            return;
+        }
         assert_eq!(read.is_ok(), again.is_ok(), "{read:?} as it came, {again:?} as it is written");
         let (Ok(read), Ok(again)) = (read, again) else { return };
         assert_eq!(read, again, "as it came, and as it is written");
     }
 }
 
-fn parted(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Messages that lie behind each other, each after its length of two bytes.
+pub(super) fn parted(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (length, rest) = input.split_first_chunk::<2>()?;
         let length = usize::from(u16::from_le_bytes(*length)).min(rest.len());

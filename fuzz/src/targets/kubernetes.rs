@@ -2,11 +2,11 @@
 
 use heapster_buddy::kubernetes::{
     LabelSelector,
-    door::{objects, quantity},
+    door::{kubeconfig, objects, quantity},
 };
 use heapster_shared::entity::Labels;
 
-use super::{Target, nothing_made, text};
+use super::{Target, joined, nothing_made, text, two};
 
 /// A target for one resource.
 macro_rules! target {
@@ -25,6 +25,19 @@ pub(super) const TARGETS: &[Target] = &[
     target!("kubernetes-pods", "pods", "buddy/testdata/kubernetes/pods.json"),
     target!("kubernetes-namespaces", "namespaces", "buddy/testdata/kubernetes/namespaces.json"),
     target!("kubernetes-events", "events", "buddy/testdata/kubernetes/events.json"),
+    Target {
+        name: "kubeconfig",
+        run: |input| {
+            let (file, context) = two(input);
+            let files = kubeconfig(&text(file), &text(context)).unwrap_or_default();
+            assert!(files.len() <= input.len(), "{} files", files.len());
+            // What comes behind a document adds to it, and takes nothing away.
+            let twice = kubeconfig(&format!("{0}\n---\n{0}", text(file)), &text(context));
+            assert!(files.is_empty() || twice.is_ok_and(|twice| twice == files), "twice");
+        },
+        recorded: &[],
+        made: || vec![KUBECONFIG.into(), joined(KUBECONFIG, "other")],
+    },
     Target {
         name: "quantity",
         run: |input| {
@@ -55,6 +68,23 @@ pub(super) const TARGETS: &[Target] = &[
         },
     },
 ];
+
+const KUBECONFIG: &str = r"apiVersion: v1
+kind: Config
+clusters:
+- {name: lab, cluster: {server: 'https://10.0.0.1:6443', certificate-authority: /k/ca.crt, tls-server-name: a}}
+- {name: b, cluster: {server: 'https://[::1]:1', certificate-authority-data: QQ==, insecure-skip-tls-verify: true}}
+users:
+- {name: u, user: {client-certificate: /k/u.crt, client-key: /k/u.key}}
+- name: v
+  user:
+    token: x
+    exec: {apiVersion: client.authentication.k8s.io/v1, command: nothing, args: [a], env: [{name: A, value: b}]}
+contexts:
+- {name: one, context: {cluster: lab, user: u, namespace: n}}
+- {name: other, context: {cluster: b, user: v}}
+current-context: one
+";
 
 fn list(resource: &str, input: &[u8]) {
     let Some(read) = objects(resource, &text(input)) else { panic!("no resource {resource}") };

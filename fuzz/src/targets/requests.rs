@@ -68,6 +68,23 @@ pub(super) const TARGETS: &[Target] = &[
         },
     },
     Target {
+        name: "query",
+        run: |input| {
+            if let Some((start, end, count)) = door::query(&text(input)) {
+                assert!(start <= end && count <= input.len(), "{start} to {end}");
+            }
+        },
+        recorded: &[],
+        made: || {
+            [
+                "start=2026-11-22T11:00:00Z&end=2026-11-22T12:00:00%2B01:00&labels=a:b,c:d&cluster=lab",
+                "labels=%ff%20:,x%3Ay&&cluster&start=+&unknown=1",
+            ]
+            .map(|query| query.as_bytes().to_vec())
+            .into()
+        },
+    },
+    Target {
         name: "page",
         run: |input| {
             let shown = door::in_page(&text(input));

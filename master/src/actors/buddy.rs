@@ -1,12 +1,14 @@
 //! What is known of a buddy: shared by its session, its streams and its cluster.
 
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
 pub use heapster_shared::access::Role;
 use heapster_shared::event::ObserverState;
+
+use tokio::time::Instant;
 
 use super::rate::Rate;
 use crate::{core::assign::Arrival, status::BuddyStatus};
@@ -88,7 +90,9 @@ pub struct BuddyRecord {
     pub dropped_frames: AtomicU64,
     pub damaged_frames: AtomicU64,
     spool_error: Mutex<String>,
-    pub rate: Rate,
+    /// What it has sent, on connections of before too.
+    rate: Arc<Rate>,
+    slowed_ms: AtomicU64,
     observers: Mutex<Vec<ObserverState>>,
     last_error: Mutex<String>,
     /// Where another instance came from that was turned away, and when.
@@ -98,7 +102,7 @@ pub struct BuddyRecord {
 impl BuddyRecord {
     /// The record of a buddy that has just connected.
     #[must_use]
-    pub fn new(identity: Identity, now_ms: i64) -> Self {
+    pub fn new(identity: Identity, rate: Arc<Rate>, now_ms: i64) -> Self {
         Self {
             identity,
             connected: AtomicBool::new(true),
@@ -114,11 +118,20 @@ impl BuddyRecord {
             dropped_frames: AtomicU64::default(),
             damaged_frames: AtomicU64::default(),
             spool_error: Mutex::default(),
-            rate: Rate::default(),
+            rate,
+            slowed_ms: AtomicU64::default(),
             observers: Mutex::default(),
             last_error: Mutex::default(),
             duplicate: Mutex::default(),
         }
+    }
+
+    /// Counts bytes that it has sent; when the next may be read, where it has to wait.
+    pub fn spend(&self, bytes: usize, per_second: u64, now: Instant) -> Option<Instant> {
+        let resume = self.rate.spend(bytes, per_second, now)?;
+        let wait = resume.saturating_duration_since(now).as_millis();
+        self.slowed_ms.fetch_add(u64::try_from(wait).unwrap_or(u64::MAX), Relaxed);
+        Some(resume)
     }
 
     /// Notes a sign of life.
@@ -183,7 +196,7 @@ impl BuddyRecord {
             received_frames: self.received_frames.load(Relaxed),
             retried_frames: self.retried_frames.load(Relaxed),
             rejected_frames: self.rejected_frames.load(Relaxed),
-            slowed_ms: self.rate.slowed_ms(),
+            slowed_ms: self.slowed_ms.load(Relaxed),
             spool_bytes: self.spool_bytes.load(Relaxed),
             dropped_frames: self.dropped_frames.load(Relaxed),
             damaged_frames: self.damaged_frames.load(Relaxed),

@@ -160,7 +160,7 @@ impl Cluster {
             self.counts.manager.clone_from(&join.identity.manager);
         }
         let (exit, ended) = ExitGuard::new();
-        let record = Arc::new(BuddyRecord::new(join.identity, now_ms));
+        let record = Arc::new(BuddyRecord::new(join.identity, join.rate, now_ms));
         let closed = CancellationToken::new();
         let session = Session::launch(SessionParts {
             record: Arc::clone(&record),

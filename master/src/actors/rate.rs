@@ -1,13 +1,13 @@
 //! How fast a buddy sends, held against how fast it may. Pure: time is an argument.
 
+mod rates;
+
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+pub use rates::{Lent, Rates, TooMany};
 use tokio::time::Instant;
 
 /// Who was silent may send at once what it could have sent in this time.
@@ -19,7 +19,6 @@ const LEAST: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Rate {
     paid_until: Mutex<Option<Instant>>,
-    slowed_ms: AtomicU64,
 }
 
 impl Rate {
@@ -31,15 +30,13 @@ impl Rate {
         let start = paid_until.map_or(earliest, |paid| paid.max(earliest));
         let end = start + Duration::from_secs_f64(cost);
         *paid_until = Some(end);
-        let wait = end.saturating_duration_since(now);
-        self.slowed_ms.fetch_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Relaxed);
-        (!wait.is_zero()).then_some(end)
+        (end > now).then_some(end)
     }
 
-    /// For how long it had to wait in all.
-    #[must_use]
-    pub fn slowed_ms(&self) -> u64 {
-        self.slowed_ms.load(Relaxed)
+    /// Whether it may send as much at once as one that has never sent anything.
+    fn is_like_new(&self, now: Instant) -> bool {
+        let paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+        paid_until.is_none_or(|paid| paid + BURST <= now)
     }
 }
 
@@ -52,13 +49,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_burst_is_free_and_what_is_more_waits() {
         let (rate, now) = (Rate::default(), Instant::now() + BURST);
+        assert!(rate.is_like_new(now));
         for _ in 0..4 {
             assert_eq!(rate.spend(1 << 20, PER_SECOND, now), None);
         }
         let second = Duration::from_secs(1);
         assert_eq!(rate.spend(1 << 20, PER_SECOND, now), Some(now + second));
         assert_eq!(rate.spend(1 << 20, PER_SECOND, now), Some(now + 2 * second));
-        assert_eq!(rate.slowed_ms(), 3000);
+        assert!(!rate.is_like_new(now + 5 * second) && rate.is_like_new(now + 6 * second));
         // After a long silence there is one burst again, and no more.
         let later = now + Duration::from_secs(3600);
         assert_eq!(rate.spend(4 << 20, PER_SECOND, later), None);

@@ -87,10 +87,19 @@ pub enum FindError {
     Unavailable,
 }
 
-/// Asks for the actors of all clusters, by name.
+/// Asks for all clusters, by name.
 #[derive(Debug, Message)]
-#[rtype(result = "Vec<Mailbox<Cluster>>")]
+#[rtype(result = "Vec<ListedCluster>")]
 pub struct ListClusters;
+
+/// A cluster that is known.
+#[derive(Clone, Debug)]
+pub struct ListedCluster {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its actor; none while that is being started again.
+    pub actor: Option<Mailbox<Cluster>>,
+}
 
 type ClusterSlot = Arc<ArcSwapOption<Mailbox<Cluster>>>;
 
@@ -248,10 +257,11 @@ impl Handler<ListClusters> for Supervisor {
     type Result = MessageResult<ListClusters>;
 
     fn handle(&mut self, _: ListClusters, _: &mut Self::Context) -> Self::Result {
-        let slots = self.clusters.values();
-        MessageResult(
-            slots.filter_map(|slot| slot.load_full()).map(|found| (*found).clone()).collect(),
-        )
+        let listed = |(name, slot): (&Arc<str>, &ClusterSlot)| ListedCluster {
+            name: Arc::clone(name),
+            actor: slot.load_full().map(|found| (*found).clone()),
+        };
+        MessageResult(self.clusters.iter().map(listed).collect())
     }
 }
 

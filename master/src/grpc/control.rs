@@ -19,10 +19,10 @@ use super::{
     Context, MAX_INGEST_STREAMS, assignment, convert,
     decode::{DecodeError, ReaderLimits},
     ingest::{paced, status_of},
-    sessions,
+    sessions::{self, Admission},
 };
 use crate::{
-    access::{BuddyDenied, Rules, Share, Shown},
+    access::{BuddyDenied, Rules, Shown, Validity},
     actors::{
         buddy::{Identity, Role},
         cluster::{Cluster, Join, JoinError, Joined, UpdateHealth, UpdateHosts},
@@ -106,27 +106,19 @@ async fn welcome(
     let who = in_force.recognise(&shown);
     let who = who.map_err(|message| refusal(Code::Credential, message, 0))?;
     let limits = ReaderLimits::from(&context.limits);
+    let hello_bytes = hello.encoded_len();
     let mut identity = convert::identity(hello, peer, &limits)
         .map_err(|message| refusal(Code::Malformed, message, 0))?;
     in_force.buddy(&who, &identity.cluster, &identity.roles).map_err(denied)?;
     who.name().clone_into(&mut identity.credential);
-    let pass =
-        Pass { shown, rules, cluster: identity.cluster.clone(), roles: identity.roles.clone() };
-    let busy = |message: String| refusal(Code::Overloaded, message, RETRY_MS);
-    let share = sessions::share(context, &who, origin).map_err(busy)?;
+    let pass = Pass::new(shown, rules, &identity);
+    let admission = sessions::admit(context, &who, origin, &identity).map_err(busy)?;
     let buddy_id = identity.buddy_id.clone();
-    let find = FindCluster { name: identity.cluster.clone(), create: true };
-    let found = context.supervisor.send(find).await;
-    let cluster = match found.unwrap_or(Err(FindError::Unavailable)) {
-        Ok(cluster) => cluster,
-        Err(error) => return Err(busy(error.to_string())),
-    };
     let (sender, downlink) = mpsc::channel(DOWNLINK_BOUND);
-    let joined = match cluster.ask(Join { identity, downlink: sender }).await {
-        Ok(Ok(joined)) => joined,
-        Ok(Err(error)) => return Err(join_refusal(&error, &buddy_id)),
-        Err(_) => return Err(busy(FindError::Unavailable.to_string())),
-    };
+    let join = Join { identity, rate: admission.rate(), downlink: sender };
+    let (cluster, joined) = join_cluster(context, join).await?;
+    let per_second = context.limits.max_bytes_per_second.0;
+    let resume = joined.record.spend(hello_bytes, per_second, Instant::now());
     Ok(Stream {
         context: Arc::clone(context),
         limits,
@@ -135,9 +127,31 @@ async fn welcome(
         joined,
         downlink,
         pass,
-        resume: None,
-        _share: share,
+        resume,
+        _admission: admission,
     })
+}
+
+async fn join_cluster(
+    context: &Context,
+    join: Join,
+) -> Result<(Mailbox<Cluster>, Joined), v1::Refusal> {
+    let (identity, buddy_id) = (&join.identity, join.identity.buddy_id.clone());
+    let find = FindCluster { name: identity.cluster.clone(), create: true };
+    let found = context.supervisor.send(find).await;
+    let cluster = match found.unwrap_or(Err(FindError::Unavailable)) {
+        Ok(cluster) => cluster,
+        Err(error) => return Err(busy(error.to_string())),
+    };
+    match cluster.ask(join).await {
+        Ok(Ok(joined)) => Ok((cluster, joined)),
+        Ok(Err(error)) => Err(join_refusal(&error, &buddy_id)),
+        Err(_) => Err(busy(FindError::Unavailable.to_string())),
+    }
+}
+
+fn busy(message: String) -> v1::Refusal {
+    refusal(Code::Overloaded, message, RETRY_MS)
 }
 
 fn denied(denied: BuddyDenied) -> v1::Refusal {
@@ -178,21 +192,31 @@ fn finish(outbox: &Outbox, status: Status) {
     let _ = outbox.try_send(Err(status));
 }
 
-/// What the session was opened with, held against the rules as they change.
+/// What the session was opened with, held against the rules as they change, and against the clock.
 struct Pass {
     shown: Shown,
+    validity: Validity,
     rules: watch::Receiver<Arc<Rules>>,
     cluster: String,
     roles: Vec<Role>,
 }
 
 impl Pass {
-    /// Waits for other rules; returns when these do not allow the session any more.
+    fn new(shown: Shown, rules: watch::Receiver<Arc<Rules>>, identity: &Identity) -> Self {
+        let (cluster, roles) = (identity.cluster.clone(), identity.roles.clone());
+        Self { validity: Validity::of(&shown), shown, rules, cluster, roles }
+    }
+
+    /// Waits for other rules, or for the end of the certificate; returns when the session is not
+    /// allowed any more.
     async fn taken_back(&mut self) -> v1::Refusal {
         loop {
-            if self.rules.changed().await.is_err() {
-                // The master ends; nobody takes anything back.
-                std::future::pending::<()>().await;
+            tokio::select! {
+                changed = self.rules.changed() => if changed.is_err() {
+                    // The master ends; nobody takes anything back.
+                    std::future::pending::<()>().await;
+                },
+                () = self.validity.over() => {}
             }
             let rules = Arc::clone(&self.rules.borrow_and_update());
             let allowed = match rules.recognise(&self.shown) {
@@ -202,6 +226,7 @@ impl Pass {
             if let Err(refusal) = allowed {
                 return v1::Refusal { retry_after_ms: RETRY_WITH_ANOTHER_MS, ..refusal };
             }
+            self.validity.confirm();
         }
     }
 }
@@ -216,7 +241,7 @@ struct Stream {
     pass: Pass,
     /// When the next message may be read, of a buddy that sends too fast.
     resume: Option<Instant>,
-    _share: Option<Share<String>>,
+    _admission: Admission,
 }
 
 impl Stream {
@@ -298,7 +323,7 @@ impl Stream {
         let (record, limits) = (&self.joined.record, &self.context.limits);
         record.heard(unix_ms());
         let per_second = limits.max_bytes_per_second.0;
-        self.resume = record.rate.spend(message.encoded_len(), per_second, Instant::now());
+        self.resume = record.spend(message.encoded_len(), per_second, Instant::now());
         match message.kind {
             Some(from_buddy::Kind::Hello(_)) => {
                 return Err(Status::invalid_argument("Hello comes once, and first"));

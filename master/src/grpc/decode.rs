@@ -8,6 +8,7 @@
 
 mod blocks;
 mod columns;
+pub(super) mod crowd;
 mod definitions;
 mod error;
 mod kept;
@@ -151,6 +152,7 @@ impl SegmentReader {
         let view = match FrameView::new(frame) {
             Ok(view) => view,
             Err(NotPlain) => {
+                self.uncrowded(frame, &crowd::FRAME).map_err(nameless)?;
                 plain = wire::plain_form(frame).map_err(nameless)?;
                 FrameView::new(&plain).map_err(|NotPlain| nameless(broken()))?
             }
@@ -194,16 +196,25 @@ impl SegmentReader {
         match kind {
             KindView::Open(open) => self.open(message(open)?).map(Content::Open),
             KindView::Define(define) => {
+                self.uncrowded(define, &crowd::DEFINE)?;
                 self.segment.check(message(define)?, &self.limits).map(Content::Define)
             }
             KindView::Batch(batch) => self.batch(batch).map(Content::Rows),
             KindView::Events(events) => {
+                self.uncrowded(events, &crowd::EVENTS)?;
                 convert::events(message(events)?, &self.limits).map(Content::Events)
             }
             KindView::RoundEnd(end) => {
                 tick(message::<v1::RoundEnd>(end)?.tick_unix_ms).map(Content::RoundEnd)
             }
         }
+    }
+
+    /// Whether a message takes no more memory than one of its size should.
+    fn uncrowded(&self, message: &[u8], shape: &crowd::Shape) -> Result<(), DecodeError> {
+        let fits = crowd::fits(message, shape, self.limits.max_frame_bytes);
+        ensure_within!(fits, "it has too many parts, most of which say nothing");
+        Ok(())
     }
 
     /// Within a segment each sequence is the one before and one.

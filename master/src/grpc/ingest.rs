@@ -246,15 +246,15 @@ impl Stream {
         if let Content::Open(opening) = content {
             self.impatient = false;
             self.open(opening).await?;
+            // What was sent on connections of before is waited for before more is read.
+            self.resume = self.segment.as_ref().and_then(|segment| self.spend(segment, bytes));
             return Ok(Entry::uncounted(bytes));
         }
         let Some(segment) = &self.segment else { return Err(session_gone()) };
         segment.record.heard(unix_ms());
         segment.record.received_frames.fetch_add(1, Relaxed);
         segment.record.received_bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Relaxed);
-        let per_second = self.context.limits.max_bytes_per_second.0;
-        let cost = cost(bytes, &content);
-        self.resume = segment.record.rate.spend(cost, per_second, Instant::now());
+        self.resume = self.spend(segment, cost(bytes, &content));
         Ok(match content {
             Content::Define(mut definitions) => {
                 let request = std::mem::take(&mut definitions.request);
@@ -272,6 +272,11 @@ impl Stream {
             // Read for what later rows are increases over.
             _ => Entry::uncounted(bytes),
         })
+    }
+
+    fn spend(&self, segment: &Segment, cost: usize) -> Option<Instant> {
+        let per_second = self.context.limits.max_bytes_per_second.0;
+        segment.record.spend(cost, per_second, Instant::now())
     }
 
     async fn push(&self, entry: Entry) -> Result<(), Status> {

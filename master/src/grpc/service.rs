@@ -26,6 +26,7 @@ use tonic_prost::ProstCodec;
 use super::{
     Context, OUTBOX_BOUND, begin,
     control::{self, Caller},
+    decode::crowd::{FROM_BUDDY, fits},
     ingest, origin, peer, shown,
 };
 
@@ -58,7 +59,7 @@ impl Service<http::Request<Body>> for BuddyService {
         Box::pin(async move {
             Ok(match request.uri().path() {
                 CONTROL => {
-                    let codec = ProstCodec::<v1::ToBuddy, v1::FromBuddy>::default();
+                    let codec = ControlCodec { max_bytes };
                     grpc(codec, max_bytes).streaming(Control(context), request).await
                 }
                 INGEST => grpc(IngestCodec, max_bytes).streaming(Ingest(context), request).await,
@@ -111,6 +112,43 @@ impl StreamingService<Bytes> for Ingest {
             drop(open);
         });
         Box::pin(async { Ok(Response::new(ReceiverStream::new(stream))) })
+    }
+}
+
+/// Messages both ways; those that would take too much memory are not decoded.
+#[derive(Clone, Copy, Debug)]
+struct ControlCodec {
+    max_bytes: usize,
+}
+
+impl Codec for ControlCodec {
+    type Encode = v1::ToBuddy;
+    type Decode = v1::FromBuddy;
+    type Encoder = <ProstCodec<v1::ToBuddy, v1::FromBuddy> as Codec>::Encoder;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstCodec::<v1::ToBuddy, v1::FromBuddy>::default().encoder()
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Decoder for ControlCodec {
+    type Item = v1::FromBuddy;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<v1::FromBuddy>, Status> {
+        let message = buffer.copy_to_bytes(buffer.remaining());
+        if !fits(&message, &FROM_BUDDY, self.max_bytes) {
+            return Err(Status::resource_exhausted(
+                "a message has too many parts, most of which say nothing",
+            ));
+        }
+        let decoded = v1::FromBuddy::decode(message);
+        decoded.map(Some).map_err(|error| Status::internal(format!("a broken message: {error}")))
     }
 }
 

@@ -92,11 +92,13 @@ fn forbidden(name: &str, needed: Access, has: Option<Access>) -> String {
 fn shown(request: &ServiceRequest) -> Shown {
     let chain = request.conn_data::<Chain>().map(|Chain(chain)| Arc::clone(chain));
     let header = request.headers().get(header::AUTHORIZATION);
-    let token = header.map(|header| {
-        let bytes = header.as_bytes();
-        basic(bytes).unwrap_or_else(|| bearer(bytes))
-    });
+    let token = header.map(|header| token(header.as_bytes()));
     Shown { chain, token, is_within: false }
+}
+
+/// The token in a header `authorization`, of either kind.
+pub(super) fn token(header: &[u8]) -> Result<TokenHash, &'static str> {
+    basic(header).unwrap_or_else(|| bearer(header))
 }
 
 /// The token in a header of the kind that browsers send; nothing where it is of another kind.

@@ -33,6 +33,9 @@ fn verdict(clusters: &[ClusterStatus], now_ms: i64, uptime: Duration) -> Result<
     if Duration::from_millis(silent) <= PATIENCE || uptime <= PATIENCE {
         return Ok(());
     }
+    if let Some(silent) = clusters.iter().find(|cluster| !cluster.has_answered()) {
+        return Err(format!("the cluster {} does not answer: see /validate", silent.name));
+    }
     if received_ms == 0 {
         return Err("no rows have come since the start: see /validate".to_owned());
     }
@@ -55,21 +58,7 @@ mod tests {
     use super::*;
 
     fn cluster(received_unix_ms: i64) -> ClusterStatus {
-        ClusterStatus {
-            disputes: Vec::new(),
-            name: "lab".into(),
-            manager: String::new(),
-            buddies: 0,
-            entities: 0,
-            tick_unix_ms: 0,
-            received_unix_ms,
-            rows: 0,
-            samples: 0,
-            rejected_rows: 0,
-            events: 0,
-            hosts: Vec::new(),
-            discoveries: Vec::new(),
-        }
+        ClusterStatus { name: "lab".into(), received_unix_ms, ..ClusterStatus::default() }
     }
 
     /// One cluster that sends is enough; a young process is given time.

@@ -111,7 +111,19 @@ const CLUSTERS: &[Column<ClusterStatus>] = &[
     ),
 ];
 
+/// Nothing that is not known is written, for a counter would look as if it had begun anew.
 fn write_clusters(out: &mut Exposition, clusters: &[ClusterStatus]) {
+    let help = "Whether it said within a second how it is; else its other series are left out.";
+    let mut answered = out.family("heapster_cluster_answered", Kind::Gauge, help);
+    for cluster in clusters {
+        let value = f64::from(u8::from(cluster.has_answered()));
+        answered.sample(&[("cluster", &cluster.name)], value);
+    }
+    let known = clusters.iter().filter(|cluster| cluster.has_answered());
+    write_known_clusters(out, &known.cloned().collect::<Vec<_>>());
+}
+
+fn write_known_clusters(out: &mut Exposition, clusters: &[ClusterStatus]) {
     write_columns(out, CLUSTERS, clusters, |it| vec![("cluster", it.name.clone())]);
     let mut hosts = out.family("heapster_cluster_hosts", Kind::Gauge, "Hosts by their last poll.");
     for cluster in clusters {

@@ -27,6 +27,8 @@ pub(super) struct Findings {
     model: ModelStats,
 }
 
+/// Said of a cluster of which nothing else is known.
+pub(super) const SILENT: &str = "it did not answer within a second: if it goes on like this the master has too much to do; see its messages in /debug/actors";
 /// Hosts of a cluster that are listed one by one when nothing is wrong with them.
 const HOSTS_SHOWN: usize = 50;
 /// Hosts of a cluster among the problems; the list of hosts has them all.
@@ -83,6 +85,9 @@ impl Findings {
                 format!("{} ({})", sink.last_error, ago(self.now_ms, sink.last_error_unix_ms));
             problems.push(format!("sink {} is {}: {error}", sink.name, sink.state));
         }
+        for cluster in self.clusters.iter().filter(|cluster| !cluster.has_answered()) {
+            problems.push(format!("cluster {}: {SILENT}", cluster.name));
+        }
         for cluster in &self.clusters {
             for discovery in cluster.discoveries.iter().filter(|discovery| !discovery.ok) {
                 problems.push(format!(
@@ -123,6 +128,10 @@ impl Findings {
     fn write_clusters(&self, text: &mut String) {
         text.push_str("\nclusters\n");
         for cluster in &self.clusters {
+            if !cluster.has_answered() {
+                let _ = writeln!(text, "  {}: {SILENT}", cluster.name);
+                continue;
+            }
             let received = ago(self.now_ms, cluster.received_unix_ms);
             let _ = writeln!(
                 text,

@@ -80,6 +80,31 @@ fn a_flood_of_frames_is_slowed() {
     });
 }
 
+/// A buddy that is cut off, or cuts itself off, whenever its burst is used up, comes back to what it
+/// was: the next frames wait as long as they would have. Otherwise the bound would be one for those
+/// alone who keep to the protocol.
+#[test]
+fn coming_back_does_not_buy_another_burst() {
+    let options = ["--max-frame-bytes", "16KiB", "--max-bytes-per-second", "16KiB"];
+    with_master(&options, async |bench| {
+        let start = Instant::now();
+        let (sessions, each) = (3, 30);
+        for session in 0..sessions {
+            let buddy = bench.hello(hello("buddy-1", "one")).await.unwrap();
+            let mut stream = buddy.stream(session * each).await;
+            for n in 1..=each {
+                stream.send(session * each + n, frames::container(n)).await;
+            }
+            stream.answered((session + 1) * each).await;
+            drop((stream, buddy));
+        }
+        // A kibibyte each of 16 a second, with 64 at once: Hello, Open and definitions count too.
+        let least = Duration::from_secs_f64((90.0 - 64.0) / 16.0);
+        assert!(start.elapsed() >= least, "{:?} for 90 frames", start.elapsed());
+        all_is_well(&bench, 0).await;
+    });
+}
+
 /// Names of clusters cannot be made up without end; those that are known are served on.
 #[test]
 fn clusters_are_bounded() {

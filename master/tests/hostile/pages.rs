@@ -1,7 +1,8 @@
 //! Clients of HTTP that take their time, or ask for what is not there.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use heapster_shared::tls::certificates;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -39,6 +40,26 @@ fn get(path: &str) -> Vec<u8> {
 pub async fn is_healthy(address: SocketAddr) {
     let answer = ask(address, &get("/healthz")).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// The same by TLS, with a certificate of this authority.
+pub async fn is_healthy_by_tls(address: SocketAddr, ca: &str) {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in certificates(Path::new("ca.crt"), ca.as_bytes()).unwrap() {
+        roots.add(certificate).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let shaken = timeout(SOON, connector.connect(address.ip().into(), stream)).await;
+    let mut client = shaken.expect("nobody answers").unwrap();
+    client.write_all(&get("/healthz")).await.unwrap();
+    let mut answer = [0; 13];
+    timeout(SOON, client.read_exact(&mut answer)).await.expect("no answer comes").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 ");
 }
 
 async fn connect_many(bench: &Bench, count: usize, bytes: &[u8]) -> Vec<TcpStream> {

@@ -1,4 +1,5 @@
-//! `/validate`, where buddies contradict each other or the master.
+//! `/validate`, where buddies contradict each other or the master, and what pages say of a cluster
+//! that says nothing.
 
 use heapster_master::status::{AssignmentStatus, BuddyStatus, ClusterStatus};
 
@@ -42,4 +43,28 @@ async fn validate_tells_of_contradictions() {
         assert!(text.contains(words), "no {words} in {text}");
     }
     assert!(!text.contains("buddy b2 of lab:"), "{text}");
+}
+
+/// A cluster that does not answer is named everywhere, and no number is made up for it: a counter of
+/// zero would look as if it had begun anew.
+#[actix::test]
+async fn a_silent_cluster_is_named() {
+    let mut parts = troubled_parts(heapster_shared::tick::unix_ms());
+    parts.clusters.push(ClusterStatus::silent("stuck"));
+    let world = World::new(&["lab"], parts).await;
+    let clusters = world.json("/api/v1/clusters").await;
+    let states = clusters.as_array().unwrap().iter().map(|it| (&it["name"], &it["state"]));
+    let states: Vec<String> = states.map(|(name, state)| format!("{name} {state}")).collect();
+    assert_eq!(states, ["\"lab\" \"ok\"", "\"stuck\" \"silent\""]);
+    let (_, metrics) = world.text("/metrics").await;
+    assert!(metrics.contains("heapster_cluster_answered{cluster=\"stuck\"} 0"), "{metrics}");
+    assert!(metrics.contains("heapster_cluster_answered{cluster=\"lab\"} 1"), "{metrics}");
+    assert_eq!(metrics.matches("cluster=\"stuck\"").count(), 1, "{metrics}");
+    let (_, text) = world.text("/validate").await;
+    assert_eq!(text.matches("stuck: it did not answer within a second").count(), 2, "{text}");
+    let (_, page) = world.text("/").await;
+    assert!(
+        page.contains("Cluster stuck <span class=\"dim\">· it did not say how it is"),
+        "{page}"
+    );
 }

@@ -13,7 +13,9 @@ use heapster_master::{
     core::model::Limits,
     delivery::Payload,
     http::{self, AppState, Bounds},
-    status::{ActorStatus, BuddyStatus, ClusterStatus, HostStatus, SinkStatus, StatusSource},
+    status::{
+        ActorStatus, BuddyStatus, ClusterState, ClusterStatus, HostStatus, SinkStatus, StatusSource,
+    },
 };
 use heapster_shared::{
     entity::{Definition, Entity, EntityTable, Labels, Level},
@@ -81,6 +83,7 @@ pub(crate) fn troubled_parts(now_ms: i64) -> Parts {
         |name: &str, state| HostStatus { host: Host::named(name), state, polled_by: "b1".into() };
     let cluster = ClusterStatus {
         name: "lab".into(),
+        state: ClusterState::Ok,
         manager: "static".into(),
         buddies: 1,
         entities: 6,

@@ -25,12 +25,13 @@ use heapster_master::{
 };
 use heapster_proto::v1::{self, heapster_client::HeapsterClient};
 use heapster_shared::row::RowBatch;
+use heapster_testkit::authority::Authority;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Status, Streaming,
-    transport::{Certificate, Channel, ClientTlsConfig},
+    transport::{Certificate, Channel, ClientTlsConfig, Identity},
 };
 
 /// As many messages as a real sink may have waiting.
@@ -198,6 +199,37 @@ impl Handler<Drain> for RecordingSink {
     }
 }
 
+/// The files of a master that speaks TLS and asks for certificates of clients, both of one authority.
+pub struct TlsFiles {
+    pub authority: Authority,
+    folder: tempfile::TempDir,
+}
+
+impl TlsFiles {
+    pub fn new() -> Self {
+        let authority = Authority::new().unwrap();
+        let serving = authority.serving(&["127.0.0.1", "localhost"]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let files = [
+            ("master.crt", serving.certificate_pem.as_str()),
+            ("master.key", serving.key_pem.as_str()),
+            ("ca.crt", authority.cluster_ca_pem()),
+        ];
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Self { authority, folder }
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    pub fn ca(&self) -> Option<String> {
+        Some(self.authority.cluster_ca_pem().to_owned())
+    }
+}
+
 /// A master that runs.
 pub struct Bench {
     pub address: SocketAddr,
@@ -326,6 +358,15 @@ impl Bench {
         };
         let endpoint = Channel::from_shared(format!("https://{}", self.address)).unwrap();
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
+        endpoint.tls_config(tls).unwrap().connect().await.unwrap()
+    }
+
+    /// The same by TLS, with a client's certificate and key in PEM.
+    pub async fn channel_showing(&self, certificate: &str, key: &str) -> Channel {
+        let endpoint = Channel::from_shared(format!("https://{}", self.address)).unwrap();
+        let ca = Certificate::from_pem(self.ca.as_ref().unwrap());
+        let tls = ClientTlsConfig::new().ca_certificate(ca);
+        let tls = tls.identity(Identity::from_pem(certificate, key));
         endpoint.tls_config(tls).unwrap().connect().await.unwrap()
     }
 

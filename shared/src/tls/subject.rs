@@ -1,16 +1,11 @@
 //! Whose certificate it is: the common name and the organizations of its subject.
 //!
-//! Only certificates are read whose signature was verified. A certificate is a tree of DER values:
-//!
-//! ```text
-//! SEQUENCE { SEQUENCE { [0] version?, serial, algorithm, issuer, validity, subject, ... }, ... }
-//! subject = SEQUENCE of SET of SEQUENCE { OBJECT IDENTIFIER, text }
-//! ```
+//! `subject = SEQUENCE of SET of SEQUENCE { OBJECT IDENTIFIER, text }`
 
-const SEQUENCE: u8 = 0x30;
+use super::der::{self, SEQUENCE, expect, value};
+
 const SET: u8 = 0x31;
 const OBJECT_IDENTIFIER: u8 = 0x06;
-const VERSION: u8 = 0xa0;
 const UTF8: u8 = 0x0c;
 const PRINTABLE: u8 = 0x13;
 const IA5: u8 = 0x16;
@@ -30,15 +25,7 @@ impl Subject {
     /// That of a certificate; `None` where it cannot be read.
     #[must_use]
     pub fn of(certificate: &[u8]) -> Option<Self> {
-        let (outer, _) = expect(certificate, SEQUENCE)?;
-        let (mut rest, _) = expect(outer, SEQUENCE)?;
-        if rest.first() == Some(&VERSION) {
-            rest = value(rest)?.2;
-        }
-        // Serial number, algorithm, issuer, validity.
-        for _ in 0..4 {
-            rest = value(rest)?.2;
-        }
+        let rest = value(der::validity(certificate)?)?.2;
         let (mut names, _) = expect(rest, SEQUENCE)?;
         let mut subject = Self::default();
         while !names.is_empty() {
@@ -70,29 +57,6 @@ impl Subject {
         }
         Some(())
     }
-}
-
-/// The content of a value of this tag, and what comes after it.
-fn expect(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (found, content, rest) = value(bytes)?;
-    (found == tag).then_some((content, rest))
-}
-
-/// The tag of a value, its content, and what comes after it.
-fn value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        if digits.is_empty() || digits.len() > 4 {
-            return None;
-        }
-        (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
 }
 
 #[cfg(test)]

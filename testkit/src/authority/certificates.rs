@@ -1,6 +1,6 @@
 //! Certificates of a simulated cluster, and what TLS needs of them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use anyhow::Context;
 use heapster_shared::tls::WhoeverHasTheKey;
@@ -73,7 +73,21 @@ impl CertificateAuthority {
 
     /// A client's certificate. Its name and one group are in the subject.
     pub(crate) fn client(&self, name: &str, group: Option<&str>) -> anyhow::Result<ClientIdentity> {
-        let mut params = named(name, group, Vec::new())?;
+        self.sign_client(named(name, group, Vec::new())?)
+    }
+
+    /// A client's certificate that is valid until then, to the second.
+    pub(crate) fn client_until(
+        &self,
+        name: &str,
+        until: SystemTime,
+    ) -> anyhow::Result<ClientIdentity> {
+        let mut params = named(name, None, Vec::new())?;
+        params.not_after = until.into();
+        self.sign_client(params)
+    }
+
+    fn sign_client(&self, mut params: CertificateParams) -> anyhow::Result<ClientIdentity> {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate()?;
         Ok(ClientIdentity::new(&params.signed_by(&key, &self.issuer)?, &key))

@@ -6,6 +6,8 @@ use compact_str::{CompactString, ToCompactString};
 use heapster_shared::host::{Endpoint, Host};
 use hickory_resolver::{lookup::Lookup, proto::rr::RData};
 
+use crate::discovery::address::check_name;
+
 /// The records of all answers.
 pub(super) struct Records {
     /// Of addresses.
@@ -35,7 +37,11 @@ impl Records {
                 RData::SRV(service) => {
                     let target = service.target.to_utf8();
                     let target = target.trim_end_matches('.').to_ascii_lowercase();
-                    self.host(target.into(), service.priority, service.port);
+                    // A name of DNS may have any bytes in it; a host's goes into URLs.
+                    match check_name(&target) {
+                        Ok(()) => self.host(target.into(), service.priority, service.port),
+                        Err(why) => self.left_out.push(why),
+                    }
                 }
                 // An alias on the way.
                 _ => continue,

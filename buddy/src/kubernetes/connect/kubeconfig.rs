@@ -34,6 +34,13 @@ pub(super) fn files(file: Option<&Path>, context: Option<&str>) -> Vec<PathBuf> 
         None => default_files(),
     };
     let Ok((kubeconfig, _)) = read(file) else { return files };
+    files.extend(files_of(&kubeconfig, context));
+    files
+}
+
+/// The files that a context names.
+fn files_of(kubeconfig: &Kubeconfig, context: Option<&str>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
     let Some(context) = context.or(kubeconfig.current_context.as_deref()) else { return files };
     let named = kubeconfig.contexts.iter().find(|named| named.name == context);
     let Some(context) = named.and_then(|named| named.context.as_ref()) else { return files };
@@ -48,6 +55,18 @@ pub(super) fn files(file: Option<&Path>, context: Option<&str>) -> Vec<PathBuf> 
         files.extend(pair.map(PathBuf::from));
     }
     files
+}
+
+/// What is made of a kubeconfig's text before anything that it names is opened: its contexts are
+/// checked, and the files of the one that is chosen found.
+///
+/// # Errors
+/// A sentence.
+pub(in crate::kubernetes) fn check(text: &str, context: &str) -> Result<Vec<PathBuf>, String> {
+    let context = (!context.is_empty()).then_some(context);
+    let kubeconfig = Kubeconfig::from_yaml(text).map_err(|error| error.to_string())?;
+    check_context(&kubeconfig, context)?;
+    Ok(files_of(&kubeconfig, context))
 }
 
 /// Those that `KUBECONFIG` names, else that of the user.

@@ -52,6 +52,7 @@ pub(crate) fn read(directory: &Path) -> Map<(String, u64), u64> {
     })
 }
 
+/// The marks in a note whose checksum is right.
 fn parse(text: &str) -> Option<Map<(String, u64), u64>> {
     let (marks, checksum) = match text.strip_suffix('\n')?.rsplit_once('\n') {
         Some((marks, checksum)) => (&text[..=marks.len()], checksum),

@@ -19,6 +19,7 @@ use crate::{
         buddy::{BuddyRecord, Identity},
         ledger::Ledger,
         mailbox::Mailbox,
+        rate::Rate,
         session::{Downlink, Session},
     },
     core::{
@@ -36,6 +37,8 @@ use crate::{
 pub struct Join {
     /// Who it is.
     pub identity: Identity,
+    /// What it has sent of late.
+    pub rate: Arc<Rate>,
     /// Where the session's messages to it go.
     pub downlink: mpsc::Sender<Downlink>,
 }

@@ -8,13 +8,14 @@ use serde_json::json;
 use super::{Cluster, ClusterReport, MAILBOX_BOUND};
 use crate::{
     actors::{Observe, session},
-    status::{ActorStatus, BuddyStatus, ClusterStatus, HostStatus},
+    status::{ActorStatus, BuddyStatus, ClusterState, ClusterStatus, HostStatus},
 };
 
 impl Cluster {
     fn status(&self) -> ClusterStatus {
         ClusterStatus {
             name: self.config.name.to_string(),
+            state: ClusterState::Ok,
             manager: self.counts.manager.clone(),
             buddies: self.members.connected().count(),
             entities: self.entities.len(),

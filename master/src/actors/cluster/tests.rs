@@ -83,7 +83,10 @@ fn a_silent_instance_gives_way_to_a_new_one() {
         let cluster = Cluster::start_on(&Arbiter::new().handle(), config(), ExitGuard::new().0);
         let join = async |instance| {
             let (downlink, _) = mpsc::channel(1);
-            cluster.ask(Join { identity: identity(instance), downlink }).await.unwrap()
+            cluster
+                .ask(Join { identity: identity(instance), rate: Arc::default(), downlink })
+                .await
+                .unwrap()
         };
         let first = join("one").await.unwrap();
         assert!(matches!(join("two").await, Err(JoinError::Duplicate { .. })));

@@ -27,7 +27,7 @@ pub(super) fn plain_form(frame: &[u8]) -> Result<Vec<u8>, DecodeError> {
 }
 
 /// What a field of a message holds.
-enum Value<'a> {
+pub(super) enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     /// A fixed number; the protocol has none outside of lists.
@@ -35,7 +35,7 @@ enum Value<'a> {
 }
 
 /// The fields of a message in their order.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
     fn field(&mut self) -> Result<(u64, Value<'a>), NotPlain> {

@@ -20,6 +20,7 @@ type Unit = fn(f64) -> String;
 
 pub(super) fn write(body: &mut String, cluster: &ClusterStatus, overview: &Overview, now_ms: i64) {
     let received = match cluster.received_unix_ms {
+        _ if !cluster.has_answered() => "it did not say how it is".to_owned(),
         0 => "no rows yet".to_owned(),
         time => format!("last rows {}", ago(now_ms, time)),
     };
@@ -28,7 +29,9 @@ pub(super) fn write(body: &mut String, cluster: &ClusterStatus, overview: &Overv
         "<h2>Cluster {} <span class=\"dim\">· {received}</span></h2>",
         escape(&cluster.name)
     );
-    write_cards(body, cluster, &overview.nodes);
+    if cluster.has_answered() {
+        write_cards(body, cluster, &overview.nodes);
+    }
     write_nodes(body, &cluster.name, &overview.nodes, now_ms);
     body.push_str("<div class=\"pair\">");
     write_top(body, "Most CPU", &overview.top_cpu, cores);

@@ -25,7 +25,7 @@ fn record() -> Arc<BuddyRecord> {
         peer: String::new(),
         credential: String::new(),
     };
-    Arc::new(BuddyRecord::new(identity, 0))
+    Arc::new(BuddyRecord::new(identity, Arc::default(), 0))
 }
 
 /// The task with a buddy that reads, and frames of ten bytes.
