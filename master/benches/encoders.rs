@@ -20,7 +20,11 @@ type Encoder = Box<dyn FnMut(&RowBatch) -> usize>;
 /// The name of a sink, or of one of its forms, and what makes an encoder of it.
 type Entry = (&'static str, fn() -> Encoder);
 
-const ENCODERS: &[Entry] = &[("influxdb", || Box::new(sinks::influxdb_door::encoder()))];
+const ENCODERS: &[Entry] = &[
+    ("file", || Box::new(sinks::file_door::encoder())),
+    ("honeycomb", || Box::new(sinks::honeycomb_door::encoder())),
+    ("influxdb", || Box::new(sinks::influxdb_door::encoder())),
+];
 
 const HOSTS: usize = 20;
 

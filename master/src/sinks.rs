@@ -6,10 +6,13 @@
 
 mod apart;
 mod event_json;
+mod json;
+mod json_rows;
 mod labels;
 mod lines;
 mod options;
 mod peer;
+mod select;
 mod tally;
 mod weak_cache;
 
@@ -20,6 +23,7 @@ use heapster_shared::spec::{Spec, SpecError};
 
 pub use labels::LabelRules;
 pub use options::CommonOptions;
+pub use select::{FilterOptions, Selection};
 
 use crate::delivery::Payload;
 
@@ -45,6 +49,11 @@ pub trait Sink: Send + Sync {
     /// Whether it wants events; others are never given any.
     fn takes_events(&self) -> bool {
         false
+    }
+
+    /// Whether it wants rows and the ends of rounds; others are never given any.
+    fn takes_rows(&self) -> bool {
+        true
     }
 }
 
@@ -110,8 +119,12 @@ macro_rules! sinks {
     };
 }
 
-sinks! { influxdb, log }
+sinks! { file, honeycomb, influxdb, log, webhook }
 
+#[doc(hidden)]
+pub use file::door as file_door;
+#[doc(hidden)]
+pub use honeycomb::door as honeycomb_door;
 #[doc(hidden)]
 pub use influxdb::door as influxdb_door;
 
@@ -167,7 +180,10 @@ mod tests {
     /// Whoever mistypes an option is shown all that would do, the common ones included.
     #[test]
     fn unknown_words_list_the_known_ones() {
-        assert_eq!(error_of("logg"), "unknown sink `logg`; the known ones are influxdb, log");
+        assert_eq!(
+            error_of("logg"),
+            "unknown sink `logg`; the known ones are file, honeycomb, influxdb, log, webhook"
+        );
         let error = error_of("influxdb:http://h:8086?datbase=x");
         for name in ["unknown option `datbase`", "`db`", "`withfields`", "`required`"] {
             assert!(error.contains(name), "{error}");

@@ -90,15 +90,20 @@ impl Part {
 
     /// The lines as a request carries them. Takes its time: not for a thread that others wait for.
     pub(super) fn packed(&self, gzip: bool) -> Bytes {
-        if !gzip {
-            return Bytes::copy_from_slice(self.text());
-        }
-        let room = Vec::with_capacity(self.text().len() / 8);
-        let mut encoder = GzEncoder::new(room, Compression::fast());
-        // Neither fails when it writes to memory; were it so, the plain text would not do either.
-        let _ = encoder.write_all(self.text());
-        encoder.finish().unwrap_or_default().into()
+        pack(self.text(), gzip)
     }
+}
+
+/// A text as a request carries it. Takes its time: not for a thread that others wait for.
+pub(super) fn pack(text: &[u8], gzip: bool) -> Bytes {
+    if !gzip {
+        return Bytes::copy_from_slice(text);
+    }
+    let room = Vec::with_capacity(text.len() / 8);
+    let mut encoder = GzEncoder::new(room, Compression::fast());
+    // Neither fails when it writes to memory; were it so, the plain text would not do either.
+    let _ = encoder.write_all(text);
+    encoder.finish().unwrap_or_default().into()
 }
 
 /// What became of a part.

@@ -1,9 +1,15 @@
 //! A peer for each kind of sink that accepts, fails for now, refuses, hangs and goes away as told.
 
+#[path = "contract_peers/file.rs"]
+mod file;
+#[path = "contract_peers/honeycomb.rs"]
+mod honeycomb;
 #[path = "contract_peers/influxdb.rs"]
 mod influxdb;
 #[path = "contract_peers/log.rs"]
 mod log;
+#[path = "contract_peers/webhook.rs"]
+mod webhook;
 
 use async_trait::async_trait;
 
@@ -30,8 +36,11 @@ pub(crate) trait Peer {
 /// The peer of a kind. Whoever adds a kind adds its peer.
 pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
     match kind {
+        "file" => Box::new(file::Folder::new()),
+        "honeycomb" => Box::new(honeycomb::Dataset::start().await),
         "influxdb" => Box::new(influxdb::Database::start().await),
         "log" => Box::new(log::LogFile::new()),
+        "webhook" => Box::new(webhook::Receiver::start().await),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }
 }

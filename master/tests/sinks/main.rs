@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod actor;
+mod chosen;
 mod contract;
 mod contract_peers;
 mod duplicates;
+mod file;
+mod honeycomb;
 mod influxdb;
 mod influxdb_answers;
 mod support;
 mod victoria_metrics;
+mod webhook;
