@@ -14,8 +14,11 @@ pub(crate) struct DocumentedOption {
 /// The options of one kind.
 pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
+        ("sink", "file") => read("master/src/sinks/file.rs", "Options"),
+        ("sink", "honeycomb") => read("master/src/sinks/honeycomb/options.rs", "Options"),
         ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
         ("sink", "log") => read("master/src/sinks/log.rs", "Options"),
+        ("sink", "webhook") => read("master/src/sinks/webhook/options.rs", "Options"),
         ("source", "cadvisor") => {
             let mut options = read("buddy/src/source/cadvisor.rs", "Options");
             options.extend(read("buddy/src/source/fetch/options.rs", "TlsOptions"));
@@ -47,7 +50,7 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
 }
 
 /// The sinks that have the options of a connection beside their own.
-pub(crate) const CONNECT: [&str; 1] = ["influxdb"];
+pub(crate) const CONNECT: [&str; 3] = ["honeycomb", "influxdb", "webhook"];
 
 /// The options of a sink's connection.
 pub(crate) fn connection() -> Vec<DocumentedOption> {
@@ -57,6 +60,11 @@ pub(crate) fn connection() -> Vec<DocumentedOption> {
 /// The options that every sink has.
 pub(crate) fn common() -> Vec<DocumentedOption> {
     read("master/src/sinks/options.rs", "CommonOptions")
+}
+
+/// The options of every sink that say what it is given.
+pub(crate) fn filters() -> Vec<DocumentedOption> {
+    read("master/src/sinks/select/options.rs", "FilterOptions")
 }
 
 /// The options as a table.
@@ -83,11 +91,14 @@ fn read(file: &str, name: &str) -> Vec<DocumentedOption> {
     let begin = format!("struct {name} {{\n");
     let (_, rest) = source.split_once(&begin).unwrap_or_else(|| panic!("no {name} in {file}"));
     let (body, _) = rest.split_once("\n}\n").unwrap();
-    let mut comment = Vec::new();
-    let mut options = Vec::new();
+    let (mut comment, mut options, mut skip) = (Vec::new(), Vec::new(), false);
     for line in body.lines().map(str::trim) {
         if let Some(words) = line.strip_prefix("///") {
             comment.push(words.trim());
+        } else if line == "#[serde(skip)]" {
+            skip = true;
+        } else if std::mem::take(&mut skip) {
+            comment.clear();
         } else if !line.is_empty() && !line.starts_with('#') {
             let line = line.strip_prefix("pub(in crate::discovery) ").unwrap_or(line);
             let line = line.strip_prefix("pub(in crate::sinks) ").unwrap_or(line);

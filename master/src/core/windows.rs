@@ -17,13 +17,14 @@
 
 mod closed;
 mod group;
+mod groups;
 
 use std::{sync::Arc, time::Duration};
 
 use heapster_shared::{Map, row::RowBatch};
 
 pub use self::closed::Closed;
-use self::group::Group;
+use self::groups::Groups;
 use super::room::{Place, Room};
 
 /// How long a window waits, past its time, for what may still come.
@@ -52,9 +53,7 @@ struct Window<T> {
     added_ms: i64,
     newest_tick: i64,
     tickets: Vec<(i64, T)>,
-    groups: Vec<Group>,
-    /// Of the layouts by their addresses, which the groups keep alive.
-    places: Map<usize, usize>,
+    groups: Groups,
     samples: u64,
     place: Place,
 }
@@ -83,12 +82,8 @@ impl<T> Windows<T> {
             bytes += TICKET_BYTES;
         }
         for block in &batch.blocks {
-            let address = Arc::as_ptr(block.layout()) as usize;
-            let place = *window.places.entry(address).or_insert_with(|| {
-                window.groups.push(Group::new(Arc::clone(block.layout())));
-                window.groups.len() - 1
-            });
-            bytes += block.rows().map(|row| window.groups[place].add(&row)).sum::<usize>();
+            let group = window.groups.of(block.layout());
+            bytes += block.rows().map(|row| group.add(&row)).sum::<usize>();
         }
         window.place.set(bytes);
     }
@@ -104,8 +99,7 @@ impl<T> Windows<T> {
                 added_ms: now_ms,
                 newest_tick: i64::MIN,
                 tickets: Vec::new(),
-                groups: Vec::new(),
-                places: Map::default(),
+                groups: Groups::default(),
                 samples: 0,
                 place: self.room.take(0),
             });

@@ -73,7 +73,7 @@ async fn filters_come_before_the_queue() {
     assert_eq!((state.accepted, state.accepted_rows, state.delivered), (1, 1, 1));
     assert_eq!(state.filtered, samples(&payload) - 1);
 
-    let (sink, kept) = start("required=true&exclude_clusters=lab&flush_interval=1h");
+    let (sink, kept) = start("required=true&exclude_clusters=lab");
     assert_eq!(settled(offer(&sink, payload.clone()).await).await, Outcome::Delivered);
     let events = EventBatch { cluster: "lab".into(), events: vec![Default::default()] };
     let events = Payload::Events(Arc::new(events));

@@ -28,7 +28,7 @@ impl<T> Window<T> {
     pub(super) fn closed(mut self) -> Closed<T> {
         let mut batches: Vec<RowBatch> = Vec::new();
         let mut cells = BATCH_CELLS;
-        for block in self.groups.iter().flat_map(|group| group.blocks(BATCH_CELLS)) {
+        for block in self.groups.blocks(BATCH_CELLS) {
             if cells >= BATCH_CELLS {
                 let (cluster, tick) = (Arc::clone(&self.cluster), Tick(self.newest_tick));
                 batches.push(RowBatch { cluster, tick, blocks: Vec::new() });

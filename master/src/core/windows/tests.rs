@@ -114,6 +114,18 @@ fn each_kind_of_metric_becomes_one_by_its_rule() {
     assert_eq!(made, [("b".to_owned(), 60_100, 60_000, values)]);
 }
 
+/// Layouts that say the same are one, whichever value of them a row has.
+#[test]
+fn an_equal_layout_is_the_same() {
+    let mut windows = windows::<u8>();
+    let entities = World::new().entities;
+    for tick in [15_000, 30_000] {
+        let world = World { entities: entities.clone(), ..World::new() };
+        windows.add(&world.row(0, tick), None, false, 0);
+    }
+    assert_eq!(made(&windows.close_all()).len(), 1);
+}
+
 /// A pod that was labelled anew has its new labels.
 #[test]
 fn labels_are_those_of_the_newest_row() {

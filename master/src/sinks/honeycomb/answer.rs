@@ -7,7 +7,7 @@ use crate::sinks::{SinkError, lines::Body, peer::Answer, tally::Tally};
 
 /// What became of one event.
 #[derive(Debug, Deserialize)]
-pub(super) struct Item {
+struct Item {
     #[serde(default)]
     status: u16,
     #[serde(default)]
@@ -15,7 +15,7 @@ pub(super) struct Item {
 }
 
 /// The events that an answer speaks of, in their order.
-pub(super) fn items(body: &[u8]) -> Vec<Item> {
+fn items(body: &[u8]) -> Vec<Item> {
     serde_json::from_slice(body).unwrap_or_default()
 }
 
@@ -86,6 +86,7 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
+    use proptest::prelude::*;
     use reqwest::{StatusCode, header::HeaderMap};
 
     use super::*;
@@ -135,6 +136,28 @@ mod tests {
             let (again, tally) = sorted(text);
             assert!(again.unwrap().is_none());
             assert_eq!(tally.delivered, 7, "{text}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a peer answers, each sample is delivered, refused or sent again.
+        #[test]
+        fn every_sample_is_accounted_for(
+            statuses in proptest::collection::vec(any::<u16>(), 0..5),
+            noise in "\\PC*",
+        ) {
+            let items: Vec<String> =
+                statuses.iter().map(|status| format!("{{\"status\":{status}}}")).collect();
+            for text in [format!("[{}]", items.join(",")), noise] {
+                let (again, tally) = sorted(&text);
+                let Ok(again) = again else { continue };
+                let again = again.map_or(0, |body| samples(&body));
+                let written = match tally.finish() {
+                    Ok(written) => written.delivered + written.rejected,
+                    Err(_) => 7 - again,
+                };
+                prop_assert_eq!(written + again, 7);
+            }
         }
     }
 

@@ -101,7 +101,7 @@ mod tests {
             ("webhook", "say where to post"),
             ("webhook:ftp://h", "must be like http://"),
             ("webhook:http://h?header=a%20b:hunter2", "`a b` is no name"),
-            ("webhook:http://h?header=A:hunter2%0a", "the value of `A`"),
+            ("webhook:http://h?header=A:hunter2%0ax", "the value of `A`"),
             ("webhook:http://h?secret=hunter2&secret_file=/x", "not both"),
             ("webhook:http://h?signature_header=a%20b", "signature_header"),
         ] {

@@ -71,7 +71,10 @@ fn labels_do_not_hide_metrics() {
 fn labels_are_dropped_and_renamed() {
     let rules = LabelRules::new("*", "").unwrap();
     let (events, ..) = read(rows("a", &[], "/", 1.0), rules);
-    assert_eq!(events[0]["data"], json!({"memory/usage": 5, "network/rx_rate": 1.0}));
+    let volume = json!({"filesystem/usage": 7, "filesystem/limit": 9});
+    let mut all = json!({"memory/usage": 5, "network/rx_rate": 1.0});
+    all.as_object_mut().unwrap().extend(volume.as_object().unwrap().clone());
+    assert_eq!((events.len(), &events[0]["data"]), (1, &all), "nothing tells them apart");
     let rules = LabelRules::new("hostname", "nodename:node,resource_id:volume").unwrap();
     let (events, ..) = read(rows("a", &[], "/", 1.0), rules);
     assert_eq!(
