@@ -125,11 +125,12 @@ impl<T> Windows<T> {
         let interval_ms = self.interval_ms;
         let mut closed = self.close(|window| window.due_ms(interval_ms) <= now_ms);
         let mut excess = self.bytes().saturating_sub(self.room.limit() / 4);
-        closed.extend(self.close(|window| {
+        let early = self.close(|window| {
             let goes = excess > 0;
             excess = excess.saturating_sub(window.place.bytes());
             goes
-        }));
+        });
+        closed.extend(early.into_iter().map(|window| Closed { early: true, ..window }));
         closed
     }
 

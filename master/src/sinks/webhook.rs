@@ -23,7 +23,7 @@ use super::{
     lines::{Body, LineWriter, Part, Verdict},
     tally::Tally,
 };
-use crate::delivery::{EventBatch, Payload};
+use crate::delivery::Payload;
 
 pub(super) const KIND: Kind = Kind {
     name: "webhook",
@@ -55,23 +55,6 @@ fn build(mut spec: Spec, labels: &Arc<LabelRules>) -> Result<Box<dyn Sink>, Spec
     }))
 }
 
-/// What requests carry: objects with a comma behind each, and what stands around them.
-struct Request {
-    before: Vec<u8>,
-    body: Body,
-}
-
-impl Request {
-    fn new(cluster: &str, what: &str) -> Self {
-        let mut before = b"{".to_vec();
-        json::pair("cluster", cluster, &mut before);
-        before.push(b',');
-        json::key(what, &mut before);
-        before.push(b'[');
-        Self { before, body: Body::default() }
-    }
-}
-
 #[async_trait]
 impl Sink for Webhook {
     async fn write(&self, payloads: &[Payload]) -> Result<Written, SinkError> {
@@ -79,11 +62,15 @@ impl Sink for Webhook {
         for payload in payloads {
             let (rows, payload) = (Arc::clone(&self.rows), payload.clone());
             let body_bytes = self.body_bytes;
-            let (requests, infinite) = apart(move || requests(&rows, &payload, body_bytes)).await?;
+            let (before, bodies, infinite) = apart(move || {
+                let (before, body, infinite) = objects(&rows, &payload);
+                (Bytes::from(before), body.pieces(body_bytes), infinite)
+            })
+            .await?;
             tally.refuse(infinite, "infinite values cannot be written as JSON");
-            for Request { before, body } in requests {
-                let writer = Poster { target: &self.target, before: before.into() };
-                writer.write_body(body, &mut tally).await?;
+            let poster = Poster { target: &self.target, before };
+            for body in bodies {
+                poster.write_body(body, &mut tally).await?;
             }
         }
         tally.finish()
@@ -98,34 +85,37 @@ impl Sink for Webhook {
     }
 }
 
-fn requests(rows: &Mutex<JsonRows>, payload: &Payload, body_bytes: usize) -> (Vec<Request>, u64) {
+/// What requests begin with, and objects with a comma behind each; with how many infinite values were
+/// left out.
+fn objects(rows: &Mutex<JsonRows>, payload: &Payload) -> (Vec<u8>, Body, u64) {
+    let mut body = Body::default();
     match payload {
         Payload::Rows(batch) => {
-            let mut request = Request::new(&batch.cluster, "rows");
             // A panic in here leaves at worst an entry of a cache unmade.
             let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-            let infinite = rows.rows(batch, b",", &mut request.body);
-            (vec![request], infinite)
+            let infinite = rows.rows(batch, b",", &mut body);
+            (beginning(&batch.cluster, "rows"), body, infinite)
         }
-        Payload::Events(batch) => (of_events(batch, body_bytes), 0),
-        Payload::RoundEnd { .. } => (Vec::new(), 0),
+        Payload::Events(batch) => {
+            for event in &batch.events {
+                // Neither values nor memory make it fail.
+                let _ = serde_json::to_writer(&mut body.text, &as_in_kubernetes(event));
+                body.text.push(b',');
+                body.end_line(1);
+            }
+            (beginning(&batch.cluster, "events"), body, 0)
+        }
+        Payload::RoundEnd { .. } => (Vec::new(), body, 0),
     }
 }
 
-fn of_events(batch: &EventBatch, body_bytes: usize) -> Vec<Request> {
-    let mut requests = Vec::new();
-    let mut request = Request::new(&batch.cluster, "events");
-    for event in &batch.events {
-        // Neither values nor memory make it fail.
-        let _ = serde_json::to_writer(&mut request.body.text, &as_in_kubernetes(event));
-        request.body.text.push(b',');
-        request.body.end_line(1);
-        if request.body.text.len() >= body_bytes {
-            requests.push(std::mem::replace(&mut request, Request::new(&batch.cluster, "events")));
-        }
-    }
-    requests.push(request);
-    requests
+fn beginning(cluster: &str, what: &str) -> Vec<u8> {
+    let mut before = b"{".to_vec();
+    json::pair("cluster", cluster, &mut before);
+    before.push(b',');
+    json::key(what, &mut before);
+    before.push(b'[');
+    before
 }
 
 /// Posts parts of a request.

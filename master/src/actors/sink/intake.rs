@@ -114,6 +114,9 @@ impl SinkActor {
     /// Queues the rows that windows have become.
     fn enqueue_closed(&mut self, closed: Vec<Closed<Ticket>>) {
         for window in closed {
+            if window.early {
+                self.tell_of_early_ends();
+            }
             let made: usize = window.batches.iter().map(|batch| batch.sample_count()).sum();
             self.ledger().merged += window.samples.saturating_sub(made as u64);
             let origin = Origin { source: window.cluster, backfill: window.late };
@@ -123,6 +126,14 @@ impl SinkActor {
                 let now = Instant::now();
                 self.enqueue(Entry::new(payload, origin.clone(), slip, now, &self.room));
             }
+        }
+    }
+
+    fn tell_of_early_ends(&self) {
+        let why = "min_interval is not kept: what it holds takes more than a quarter of queue_bytes; raise that";
+        if self.ledger().failed(why) {
+            let limit = self.configured.options.queue_bytes.to_string();
+            tracing::warn!(sink = self.configured.name, limit, "{why}");
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Closed<T> {
     pub cluster: Arc<str>,
     /// Whether it is of the past.
     pub late: bool,
+    /// Whether it had to go before its time, for want of room.
+    pub early: bool,
 }
 
 impl<T> Window<T> {
@@ -43,6 +45,7 @@ impl<T> Window<T> {
         self.tickets.reverse();
         self.tickets.sort_by_key(|(tick, _)| Reverse(*tick));
         let tickets = self.tickets.into_iter().map(|(_, ticket)| ticket).collect();
-        Closed { batches, tickets, samples: self.samples, cluster: self.cluster, late: self.late }
+        let Self { samples, cluster, late, .. } = self;
+        Closed { batches, tickets, samples, cluster, late, early: false }
     }
 }
