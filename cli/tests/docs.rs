@@ -118,6 +118,7 @@ fn sinks_lists_the_sinks() {
     check("sinks.md", "sinks", &text);
     check("sinks.md", "connection options", &options::table(&options::connection()));
     check("sinks.md", "common options", &options::table(&options::common()));
+    check("sinks.md", "filter options", &options::table(&options::filters()));
     check("influxdb.md", "influxdb options", &options::table(&options::of("sink", "influxdb")));
 }
 
@@ -145,8 +146,9 @@ fn kubernetes_lists_the_options_of_events() {
 #[test]
 fn common_defaults_are_as_written() {
     let mut spec = String::from("log?");
-    for option in options::common() {
-        let value = Some(option.default.trim_matches('`')).filter(|value| *value != "none");
+    for option in options::common().into_iter().chain(options::filters()) {
+        let named = |value: &&str| !["none", "all"].contains(value);
+        let value = Some(option.default.trim_matches('`')).filter(named);
         let value = value.unwrap_or_default();
         write!(spec, "{}={value}&", option.name).unwrap();
     }
@@ -157,7 +159,8 @@ fn common_defaults_are_as_written() {
 /// The tables have each option that is taken, and no other.
 #[test]
 fn no_option_is_left_out() {
-    let common = options::common();
+    let mut common = options::common();
+    common.extend(options::filters());
     for kind in heapster_master::sinks::KINDS {
         let spec = format!("{}?nonsense=1", kind.name).parse().unwrap();
         let error = heapster_master::sinks::configure(spec).err().unwrap().to_string();

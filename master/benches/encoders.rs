@@ -27,6 +27,8 @@ const ENCODERS: &[Entry] = &[
     ("riemann", || Box::new(sinks::riemann_door::encoder())),
     ("statsd", || Box::new(sinks::statsd_door::encoder())),
     ("wavefront", || Box::new(sinks::wavefront_door::encoder())),
+    ("file", || Box::new(sinks::file_door::encoder())),
+    ("honeycomb", || Box::new(sinks::honeycomb_door::encoder())),
 ];
 
 const HOSTS: usize = 20;

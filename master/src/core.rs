@@ -10,3 +10,4 @@ pub mod model;
 pub(crate) mod packed;
 pub mod room;
 pub mod sink_set;
+pub mod windows;

@@ -128,6 +128,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Becomes the other one, if that is worse.
+    pub(crate) fn worsen(&mut self, other: Self) {
+        if other.severity() > self.severity() {
+            *self = other;
+        }
+    }
+
+    const fn severity(&self) -> u8 {
+        match self {
+            Self::Delivered => 0,
+            Self::Rejected { .. } => 1,
+            Self::Retry { .. } => 2,
+        }
+    }
+
     /// Whether it is not to be sent again.
     #[must_use]
     pub const fn is_for_good(&self) -> bool {

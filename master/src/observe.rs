@@ -106,6 +106,7 @@ async fn sink_status(slot: &SinkSlot) -> SinkStatus {
     let answered = timeout(TIMEOUT, asked).await.ok().flatten();
     let mut status = answered.unwrap_or_else(|| silent(slot));
     status.dropped = status.dropped.saturating_add(slot.dropped_samples());
+    status.dropped_by_reason.mailbox_full += slot.dropped_samples();
     status
 }
 

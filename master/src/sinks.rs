@@ -8,11 +8,14 @@ mod apart;
 mod datagrams;
 mod event_json;
 mod hierarchy;
+mod json;
+mod json_rows;
 mod labels;
 mod lines;
 mod options;
 mod peer;
 mod samples;
+mod select;
 mod stream;
 mod tally;
 mod weak_cache;
@@ -24,6 +27,7 @@ use heapster_shared::spec::{Spec, SpecError};
 
 pub use labels::LabelRules;
 pub use options::CommonOptions;
+pub use select::{FilterOptions, Selection};
 
 use crate::delivery::Payload;
 
@@ -49,6 +53,11 @@ pub trait Sink: Send + Sync {
     /// Whether it wants events; others are never given any.
     fn takes_events(&self) -> bool {
         false
+    }
+
+    /// Whether it wants rows and the ends of rounds; others are never given any.
+    fn takes_rows(&self) -> bool {
+        true
     }
 }
 
@@ -114,10 +123,14 @@ macro_rules! sinks {
     };
 }
 
-sinks! { graphite, influxdb, log, opentsdb, riemann, statsd, wavefront }
+sinks! { file, graphite, honeycomb, influxdb, log, opentsdb, riemann, statsd, wavefront, webhook }
 
 #[doc(hidden)]
+pub use file::door as file_door;
+#[doc(hidden)]
 pub use graphite::door as graphite_door;
+#[doc(hidden)]
+pub use honeycomb::door as honeycomb_door;
 #[doc(hidden)]
 pub use influxdb::door as influxdb_door;
 #[doc(hidden)]
@@ -181,10 +194,9 @@ mod tests {
     /// Whoever mistypes an option is shown all that would do, the common ones included.
     #[test]
     fn unknown_words_list_the_known_ones() {
-        assert_eq!(
-            error_of("logg"),
-            "unknown sink `logg`; the known ones are graphite, influxdb, log, opentsdb, riemann, statsd, wavefront"
-        );
+        let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let expected = format!("unknown sink `logg`; the known ones are {}", known.join(", "));
+        assert_eq!(error_of("logg"), expected);
         let error = error_of("influxdb:http://h:8086?datbase=x");
         for name in ["unknown option `datbase`", "`db`", "`withfields`", "`required`"] {
             assert!(error.contains(name), "{error}");

@@ -202,14 +202,24 @@ pub struct SinkStatus {
     pub required: bool,
     /// `starting`, `ok`, `retrying`, `failing`, `draining` or `stopped`.
     pub state: String,
-    /// Samples offered to it.
+    /// Samples offered to it that it wants.
     pub accepted: u64,
+    /// Rows that these came in.
+    pub accepted_rows: u64,
+    /// Samples that its filters left out.
+    pub filtered: u64,
+    /// Samples that wait for the end of its `min_interval`.
+    pub held: u64,
+    /// Samples that became one with others, as its `min_interval` is longer than theirs.
+    pub merged: u64,
     /// Samples that its peer has.
     pub delivered: u64,
     /// Samples that its peer refused for good.
     pub rejected: u64,
-    /// Samples dropped because its queue was full: it has a hole.
+    /// Samples that are lost to it: it has a hole.
     pub dropped: u64,
+    /// The same, by reason.
+    pub dropped_by_reason: DroppedSamples,
     /// Samples that went back to their buddies because its queue was full, and come again.
     pub given_back: u64,
     /// Writes that failed and were tried again.
@@ -220,12 +230,33 @@ pub struct SinkStatus {
     pub queue_limit_bytes: u64,
     /// Tick of the oldest payload waiting, in milliseconds since 1970; 0 for none.
     pub oldest_unix_ms: i64,
+    /// How long ago that was, in milliseconds; 0 when nothing waits.
+    pub lag_ms: i64,
     /// When a write last succeeded, in milliseconds since 1970; 0 for never.
     pub written_unix_ms: i64,
     /// The last failure; empty for none.
     pub last_error: String,
     /// When that was, in milliseconds since 1970; 0 for never.
     pub last_error_unix_ms: i64,
+}
+
+/// Samples that a sink has lost, by reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, ToSchema)]
+pub struct DroppedSamples {
+    /// Its queue had no room.
+    pub queue_full: u64,
+    /// They came faster than it could take them up.
+    pub mailbox_full: u64,
+    /// It stopped, or was started again after a failure.
+    pub stopped: u64,
+}
+
+impl DroppedSamples {
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.queue_full.saturating_add(self.mailbox_full).saturating_add(self.stopped)
+    }
 }
 
 /// An actor.

@@ -377,6 +377,11 @@ async fn metrics_are_an_exposition() {
     let series = parse_exposition(&response.text().await.unwrap());
     for (id, value) in [
         ("heapster_sink_delivered_samples_total{sink=\"log#2\",kind=\"log\"}", 8.0),
+        ("heapster_sink_filtered_samples_total{sink=\"log#2\",kind=\"log\"}", 4.0),
+        (
+            "heapster_sink_dropped_samples_total{sink=\"log#2\",kind=\"log\",reason=\"queue_full\"}",
+            1.0,
+        ),
         ("heapster_cluster_hosts{cluster=\"lab\",state=\"failed\"}", 1.0),
         ("heapster_buddy_clock_offset_seconds{cluster=\"lab\",buddy=\"b1\"}", -0.02),
         ("heapster_cluster_events_total{cluster=\"lab\"}", 9.0),

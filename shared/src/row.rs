@@ -110,6 +110,25 @@ impl Block {
         self.heads.push(head);
     }
 
+    /// Adds a row of which every cell is given, those of derived fields too: one cell a field, one
+    /// increase a counter.
+    ///
+    /// # Panics
+    /// When the numbers of cells or increases are not those of the layout.
+    pub fn push_whole(
+        &mut self,
+        head: RowHead,
+        cells: impl IntoIterator<Item = Cell>,
+        increases: impl IntoIterator<Item = Cell>,
+    ) {
+        self.cells.extend(cells);
+        self.increases.extend(increases);
+        self.heads.push(head);
+        let rows = self.heads.len();
+        assert_eq!(self.cells.len(), rows * self.layout.fields().len(), "cells of a row");
+        assert_eq!(self.increases.len(), rows * self.layout.counters().len(), "increases of a row");
+    }
+
     /// The row at this place.
     ///
     /// # Panics

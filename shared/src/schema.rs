@@ -9,7 +9,7 @@ pub mod table;
 use std::sync::Arc;
 
 pub(crate) use layout::Step;
-pub use layout::{Derivation, Derived, Field, Layout, LayoutCache, RateUnit};
+pub use layout::{Derivation, Derived, Field, Layout, LayoutCache, Projection, RateUnit};
 
 use crate::entity::Level;
 

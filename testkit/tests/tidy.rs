@@ -93,6 +93,7 @@ fn cases() -> Vec<(&'static str, String, &'static str)> {
         ("master/src/sinks/log.rs", code("use crate::actors::X;"), "arrows"),
         ("master/src/sinks/log.rs", code("use super::{Sink,\n    influxdb::Line};"), "strangers"),
         ("master/src/sinks/log.rs", code("crate::sinks::influxdb::f();"), "strangers"),
+        ("master/src/sinks/log.rs", code("pub(super) const A: &str = \"as influxdb, \\\"x\";"), ""),
         ("master/src/sinks/influxdb.rs", code("use super::{Sink, http};"), ""),
         ("shared/src/a.rs", "fn f() {}\n".into(), "shared/src/a.rs:1: header"),
         ("shared/src/a.rs", "//! Long.\n".repeat(801), "length"),

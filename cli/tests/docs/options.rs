@@ -14,10 +14,7 @@ pub(crate) struct DocumentedOption {
 /// The options of one kind.
 pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
-        ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
-        ("sink", "log" | "graphite" | "opentsdb" | "riemann" | "statsd" | "wavefront") => {
-            read(&format!("master/src/sinks/{kind}.rs"), "Options")
-        }
+        ("sink", _) => read(&sink_file(kind), "Options"),
         ("source", "cadvisor") => {
             let mut options = read("buddy/src/source/cadvisor.rs", "Options");
             options.extend(read("buddy/src/source/fetch/options.rs", "TlsOptions"));
@@ -48,8 +45,20 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     }
 }
 
+/// Where the options of a sink are: in a file of their own, or in that of the sink.
+fn sink_file(kind: &str) -> String {
+    let module = kind.replace('-', "_");
+    let own = format!("master/src/sinks/{module}/options.rs");
+    if root().join(&own).is_file() { own } else { format!("master/src/sinks/{module}.rs") }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 /// The sinks that have the options of a connection beside their own.
-pub(crate) const CONNECT: [&str; 5] = ["graphite", "influxdb", "opentsdb", "riemann", "wavefront"];
+pub(crate) const CONNECT: [&str; 7] =
+    ["graphite", "honeycomb", "influxdb", "opentsdb", "riemann", "wavefront", "webhook"];
 
 /// The options of a sink's connection.
 pub(crate) fn connection() -> Vec<DocumentedOption> {
@@ -59,6 +68,11 @@ pub(crate) fn connection() -> Vec<DocumentedOption> {
 /// The options that every sink has.
 pub(crate) fn common() -> Vec<DocumentedOption> {
     read("master/src/sinks/options.rs", "CommonOptions")
+}
+
+/// The options of every sink that say what it is given.
+pub(crate) fn filters() -> Vec<DocumentedOption> {
+    read("master/src/sinks/select/options.rs", "FilterOptions")
 }
 
 /// The options as a table.
@@ -80,16 +94,18 @@ pub(crate) fn assert_listed(error: &str, options: &[DocumentedOption]) {
 
 /// Reads the fields of a struct with their comments.
 fn read(file: &str, name: &str) -> Vec<DocumentedOption> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
-    let source = fs::read_to_string(&path).unwrap();
+    let source = fs::read_to_string(root().join(file)).unwrap();
     let begin = format!("struct {name} {{\n");
     let (_, rest) = source.split_once(&begin).unwrap_or_else(|| panic!("no {name} in {file}"));
     let (body, _) = rest.split_once("\n}\n").unwrap();
-    let mut comment = Vec::new();
-    let mut options = Vec::new();
+    let (mut comment, mut options, mut skip) = (Vec::new(), Vec::new(), false);
     for line in body.lines().map(str::trim) {
         if let Some(words) = line.strip_prefix("///") {
             comment.push(words.trim());
+        } else if line == "#[serde(skip)]" {
+            skip = true;
+        } else if std::mem::take(&mut skip) {
+            comment.clear();
         } else if !line.is_empty() && !line.starts_with('#') {
             let line = line.strip_prefix("pub(in crate::discovery) ").unwrap_or(line);
             let line = line.strip_prefix("pub(in crate::sinks) ").unwrap_or(line);

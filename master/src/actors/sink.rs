@@ -5,14 +5,18 @@
 //! - Sends: nothing; it settles the [`Ticket`](crate::delivery::Ticket)s of what it was offered.
 //! - Mailbox: [`SinkActor::MAILBOX`] messages. No handler waits for the sink, so it stays empty.
 //! - When full: the queue of payloads is bounded in bytes and follows [`FullPolicy`]. What a mailbox
-//!   may hold is bounded in bytes too, see [`SinkHandle`](super::SinkHandle).
+//!   may hold is bounded in bytes too, see [`SinkHandle`](super::SinkHandle). What is held for the
+//!   interval of the sink counts with the queue.
 //! - When it dies: its tickets drop, which asks their senders for the payloads again; what had no
 //!   ticket counts as dropped. Attempts under way are called off.
 
 mod attempt;
 mod handlers;
+mod intake;
 mod ledger;
 mod queue;
+mod slip;
+mod status;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,7 +29,8 @@ use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
 use self::{
     attempt::{Attempt, Attempted},
-    ledger::Ledger,
+    intake::Intake,
+    ledger::{Ledger, Loss},
     queue::{Entry, Queue},
 };
 use super::exit::{Exit, ExitGuard};
@@ -33,7 +38,6 @@ use crate::{
     core::room::Room,
     delivery::Outcome,
     sinks::{Configured, SinkError, Written},
-    status::SinkStatus,
 };
 pub use queue::FullPolicy;
 
@@ -43,6 +47,7 @@ pub struct SinkActor {
     runtime: Handle,
     ledger: Arc<Mutex<Ledger>>,
     room: Arc<Room>,
+    intake: Intake,
     queue: Queue,
     attempts: Map<u64, Vec<Entry>>,
     last_attempt: u64,
@@ -97,6 +102,7 @@ impl SinkActor {
     ) -> Self {
         let options = &configured.options;
         Self {
+            intake: Intake::new(options, &room),
             queue: Queue::new(Arc::clone(&room)),
             room,
             backoff: Backoff::new(options.retry_first, options.retry_longest),
@@ -259,13 +265,16 @@ impl SinkActor {
     }
 
     /// Lets go of entries that were never written: the senders of a required sink have them still.
-    fn give_up_waiting(&self, entries: Vec<Entry>, why: &str) {
-        let samples = samples_of(&entries);
+    fn give_up_waiting(&self, entries: Vec<Entry>, loss: Loss, why: &str) {
+        self.count_given_up(samples_of(&entries), loss);
+        settle(entries, &Outcome::Retry { reason: self.reason(why) });
+    }
+
+    fn count_given_up(&self, samples: u64, loss: Loss) {
         match self.full_policy() {
-            FullPolicy::DropOldest => self.ledger().dropped += samples,
+            FullPolicy::DropOldest => self.ledger().lost(samples, loss),
             FullPolicy::GiveBackOldest => self.ledger().given_back += samples,
         }
-        settle(entries, &Outcome::Retry { reason: self.reason(why) });
     }
 
     fn reason(&self, message: &str) -> String {
@@ -284,7 +293,7 @@ impl SinkActor {
                 "sink stops with samples that it could not write in time"
             );
         }
-        self.give_up_waiting(left, "it stopped before it could write this");
+        self.give_up_waiting(left, Loss::Stopped, "it stopped before it could write this");
         for waiting in self.draining.take().into_iter().flatten() {
             // Who no longer waits for the end does not miss it.
             let _ = waiting.send(());
@@ -301,44 +310,6 @@ impl SinkActor {
         all.extend(self.queue.take_all());
         all
     }
-
-    fn state(&self) -> &'static str {
-        if self.draining.is_some() {
-            "draining"
-        } else if self.backoff.failures() > 0 {
-            "retrying"
-        } else if self.refused {
-            "failing"
-        } else if self.ledger().written_unix_ms == 0 {
-            "starting"
-        } else {
-            "ok"
-        }
-    }
-
-    fn status(&self) -> SinkStatus {
-        let oldest = self.attempts.values().flatten().chain(self.queue.fronts());
-        let state = self.state().to_owned();
-        let ledger = self.ledger();
-        SinkStatus {
-            name: self.configured.name.clone(),
-            kind: self.configured.kind.clone(),
-            required: self.configured.options.required,
-            state,
-            accepted: ledger.accepted,
-            delivered: ledger.delivered,
-            rejected: ledger.rejected,
-            dropped: ledger.dropped,
-            given_back: ledger.given_back,
-            retries: ledger.retries,
-            queue_bytes: self.queue.bytes() as u64,
-            queue_limit_bytes: self.configured.options.queue_bytes.0,
-            oldest_unix_ms: oldest.map(Entry::unix_ms).min().unwrap_or_default(),
-            written_unix_ms: ledger.written_unix_ms,
-            last_error: ledger.last_error.clone(),
-            last_error_unix_ms: ledger.last_error_unix_ms,
-        }
-    }
 }
 
 fn samples_of(entries: &[Entry]) -> u64 {
@@ -346,9 +317,7 @@ fn samples_of(entries: &[Entry]) -> u64 {
 }
 
 fn settle(entries: Vec<Entry>, outcome: &Outcome) {
-    for ticket in entries.into_iter().filter_map(|entry| entry.ticket) {
-        ticket.settle(outcome.clone());
-    }
+    entries.into_iter().for_each(|entry| entry.slip.settle(outcome));
 }
 
 impl Actor for SinkActor {
@@ -364,7 +333,8 @@ impl Drop for SinkActor {
     fn drop(&mut self) {
         let left = self.take_all();
         if !left.is_empty() {
-            self.give_up_waiting(left, "it failed before it could write this");
+            self.give_up_waiting(left, Loss::Stopped, "it failed before it could write this");
         }
+        self.give_up_windows("it failed before it could write this");
     }
 }

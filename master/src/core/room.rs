@@ -85,6 +85,13 @@ impl Place {
         true
     }
 
+    /// Changes how much is taken, whether there is room for that or not: for who makes room
+    /// afterwards.
+    pub fn set(&mut self, bytes: usize) {
+        let mut more = self.room.take(bytes);
+        std::mem::swap(&mut self.bytes, &mut more.bytes);
+    }
+
     /// How much.
     #[must_use]
     pub const fn bytes(&self) -> usize {
@@ -125,6 +132,10 @@ mod tests {
         assert_eq!((room.used(), place.bytes()), (100, 70));
         assert!(place.resize(10));
         assert_eq!((room.used(), room.peak()), (40, 100));
+        place.set(200);
+        assert_eq!((room.used(), place.bytes()), (230, 200));
+        place.set(10);
+        assert_eq!((room.used(), place.bytes()), (40, 10));
         drop((place, other));
         assert_eq!(room.used(), 0);
     }

@@ -86,24 +86,13 @@ impl Ticket {
         if let Some(watch) = &self.inner.watch {
             watch.settled(self.sinks, &outcome);
         }
-        let mut worst = lock(&self.inner.worst);
-        if severity(&outcome) > severity(&worst) {
-            *worst = outcome;
-        }
+        lock(&self.inner.worst).worsen(outcome);
     }
 }
 
 /// Nothing panics while it holds one of these locks, and each leaves its value whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn severity(outcome: &Outcome) -> u8 {
-    match outcome {
-        Outcome::Delivered => 0,
-        Outcome::Rejected { .. } => 1,
-        Outcome::Retry { .. } => 2,
-    }
 }
 
 impl Drop for Ticket {

@@ -1,6 +1,6 @@
 //! `/metrics`: the master's own state for Prometheus.
 
-use std::collections::HashMap;
+mod sinks;
 
 use actix_web::{HttpResponse, web};
 use heapster_shared::{event::ObserverState, tick};
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     actors::Observe,
     core::model::ModelStats,
-    status::{ActorStatus, BuddyStatus, ClusterStatus, ConnectionsStatus, SinkStatus},
+    status::{ActorStatus, BuddyStatus, ClusterStatus, ConnectionsStatus},
 };
 
 /// A family of which each thing has one sample: its name, kind, help and value.
@@ -28,7 +28,7 @@ pub(super) async fn answer(state: web::Data<AppState>) -> Result<HttpResponse, A
     write_connections(&mut out, state.status.connections());
     write_clusters(&mut out, &clusters?);
     write_buddies(&mut out, &buddies?);
-    write_sinks(&mut out, &sinks?);
+    sinks::write(&mut out, &sinks?);
     write_actors(&mut out, &actors?);
     write_model(&mut out, &state.model.ask(Observe::<ModelStats>::default()).await?);
     Ok(HttpResponse::Ok()
@@ -264,81 +264,6 @@ fn write_observers(out: &mut Exposition, buddies: &[BuddyStatus]) {
             ("buddy", it.0.id.clone()),
             ("observer", it.1.name.clone()),
         ]
-    });
-}
-
-const SINKS: &[Column<NamedSink>] = &[
-    ("heapster_sink_ok", Kind::Gauge, "Whether its state is ok.", |it| {
-        f64::from(u8::from(it.sink.state == "ok"))
-    }),
-    ("heapster_sink_required", Kind::Gauge, "Whether acknowledgements wait for it.", |it| {
-        f64::from(u8::from(it.sink.required))
-    }),
-    ("heapster_sink_accepted_samples_total", Kind::Counter, "Samples offered to it.", |it| {
-        it.sink.accepted as f64
-    }),
-    ("heapster_sink_delivered_samples_total", Kind::Counter, "Samples that its peer has.", |it| {
-        it.sink.delivered as f64
-    }),
-    (
-        "heapster_sink_rejected_samples_total",
-        Kind::Counter,
-        "Samples that its peer refused.",
-        |it| it.sink.rejected as f64,
-    ),
-    (
-        "heapster_sink_dropped_samples_total",
-        Kind::Counter,
-        "Samples its full queue dropped.",
-        |it| it.sink.dropped as f64,
-    ),
-    (
-        "heapster_sink_given_back_samples_total",
-        Kind::Counter,
-        "Samples its full queue gave back to their buddies.",
-        |it| it.sink.given_back as f64,
-    ),
-    ("heapster_sink_retries_total", Kind::Counter, "Writes that failed and were repeated.", |it| {
-        it.sink.retries as f64
-    }),
-    ("heapster_sink_queue_bytes", Kind::Gauge, "Bytes waiting.", |it| it.sink.queue_bytes as f64),
-    ("heapster_sink_queue_limit_bytes", Kind::Gauge, "Bytes that may wait.", |it| {
-        it.sink.queue_limit_bytes as f64
-    }),
-    (
-        "heapster_sink_oldest_timestamp_seconds",
-        Kind::Gauge,
-        "Tick of the oldest payload waiting; 0 for none.",
-        |it| seconds(it.sink.oldest_unix_ms),
-    ),
-    (
-        "heapster_sink_written_timestamp_seconds",
-        Kind::Gauge,
-        "When a write last succeeded; 0 for never.",
-        |it| seconds(it.sink.written_unix_ms),
-    ),
-];
-
-/// A sink and a name that no other has: two may write to different databases of one server.
-struct NamedSink {
-    name: String,
-    sink: SinkStatus,
-}
-
-fn write_sinks(out: &mut Exposition, sinks: &[SinkStatus]) {
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    let named = sinks.iter().map(|sink| {
-        let times = seen.entry(sink.name.clone()).or_default();
-        *times += 1;
-        let name = match *times {
-            1 => sink.name.clone(),
-            times => format!("{}#{times}", sink.name),
-        };
-        NamedSink { name, sink: sink.clone() }
-    });
-    let named: Vec<_> = named.collect();
-    write_columns(out, SINKS, &named, |it| {
-        vec![("sink", it.name.clone()), ("kind", it.sink.kind.clone())]
     });
 }
 

@@ -19,7 +19,8 @@ use super::{
     schema::{LabelDescription, MetricDescription, SchemaAnswer},
 };
 use crate::status::{
-    ActorStatus, AssignmentStatus, BuddyStatus, ClusterStatus, HostStatus, SinkStatus,
+    ActorStatus, AssignmentStatus, BuddyStatus, ClusterStatus, DroppedSamples, HostStatus,
+    SinkStatus,
 };
 
 #[derive(OpenApi)]
@@ -28,6 +29,7 @@ use crate::status::{
     AssignmentStatus,
     BuddyStatus,
     ClusterStatus,
+    DroppedSamples,
     ErrorAnswer,
     ExportEntry<'_>,
     ExportPoint,

@@ -232,7 +232,7 @@ impl Findings {
         for sink in sorted {
             let _ = writeln!(
                 text,
-                "  {}{}: {}, {} of {} samples delivered, {} rejected, {} dropped{}, last write {}",
+                "  {}{}: {}, {} of {} samples delivered, {} rejected, {} dropped{}{}, last write {}",
                 sink.name,
                 if sink.required { " (required)" } else { "" },
                 sink.state,
@@ -240,6 +240,7 @@ impl Findings {
                 thousands(sink.accepted),
                 thousands(sink.rejected),
                 thousands(sink.dropped),
+                chosen(sink),
                 queue(sink),
                 ago(self.now_ms, sink.written_unix_ms),
             );
@@ -277,12 +278,29 @@ impl Findings {
     }
 }
 
+/// What its filters and its interval make of what it is offered.
+fn chosen(sink: &SinkStatus) -> String {
+    let mut text = String::new();
+    for (samples, what) in
+        [(sink.filtered, "filtered"), (sink.merged, "merged"), (sink.held, "held")]
+    {
+        if samples > 0 {
+            let _ = write!(text, ", {} {what}", thousands(samples));
+        }
+    }
+    text
+}
+
 /// What waits; the model takes what comes at once and has no queue.
 fn queue(sink: &SinkStatus) -> String {
     if sink.queue_limit_bytes == 0 {
         return String::new();
     }
-    format!(", {} of {} queued", bytes(sink.queue_bytes), bytes(sink.queue_limit_bytes))
+    let lag = match sink.lag_ms {
+        0..1000 => String::new(),
+        lag_ms => format!(", {} s behind", lag_ms / 1000),
+    };
+    format!(", {} of {} queued{lag}", bytes(sink.queue_bytes), bytes(sink.queue_limit_bytes))
 }
 
 fn bytes(number: u64) -> String {

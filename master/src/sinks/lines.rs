@@ -39,6 +39,24 @@ impl Body {
         self.lines.iter().map(|line| u64::from(line.samples)).sum()
     }
 
+    /// Its lines in bodies that end when they are as long as this.
+    pub(super) fn parted(self, bytes: usize) -> Vec<Self> {
+        if self.text.len() <= bytes {
+            return vec![self];
+        }
+        let (mut pieces, mut piece, mut start) = (Vec::new(), Self::default(), 0);
+        for line in &self.lines {
+            piece.text.extend_from_slice(&self.text[start..line.offset]);
+            piece.end_line(line.samples);
+            start = line.offset;
+            if piece.text.len() >= bytes {
+                pieces.push(std::mem::take(&mut piece));
+            }
+        }
+        pieces.extend(Some(piece).filter(|piece| !piece.lines.is_empty()));
+        pieces
+    }
+
     /// Ends a line that has been appended to the text.
     pub(super) fn end_line(&mut self, samples: u32) {
         self.lines.push(LineEnd { offset: self.text.len(), samples });
@@ -103,15 +121,20 @@ impl Part {
 
     /// The lines as a request carries them. Takes its time: not for a thread that others wait for.
     pub(super) fn packed(&self, gzip: bool) -> Bytes {
-        if !gzip {
-            return Bytes::copy_from_slice(self.text());
-        }
-        let room = Vec::with_capacity(self.text().len() / 8);
-        let mut encoder = GzEncoder::new(room, Compression::fast());
-        // Neither fails when it writes to memory; were it so, the plain text would not do either.
-        let _ = encoder.write_all(self.text());
-        encoder.finish().unwrap_or_default().into()
+        pack(self.text(), gzip)
     }
+}
+
+/// A text as a request carries it. Takes its time: not for a thread that others wait for.
+pub(super) fn pack(text: &[u8], gzip: bool) -> Bytes {
+    if !gzip {
+        return Bytes::copy_from_slice(text);
+    }
+    let room = Vec::with_capacity(text.len() / 8);
+    let mut encoder = GzEncoder::new(room, Compression::fast());
+    // Neither fails when it writes to memory; were it so, the plain text would not do either.
+    let _ = encoder.write_all(text);
+    encoder.finish().unwrap_or_default().into()
 }
 
 /// What became of a part.
@@ -182,13 +205,28 @@ pub(super) trait LineWriter: Sync {
 mod tests {
     use super::*;
 
+    #[test]
+    fn pieces_are_whole_lines_and_lose_nothing() {
+        for bytes in [1, 3, 100] {
+            let pieces = body().parted(bytes);
+            let text: Vec<u8> = pieces.iter().flat_map(|piece| piece.text.clone()).collect();
+            assert_eq!(text, body().text, "{bytes}");
+            let samples = pieces.iter().flat_map(|piece| &piece.lines).map(|line| line.samples);
+            assert_eq!((samples.sum::<u32>(), pieces.len()), (7, [3, 2, 1][bytes.min(5) / 2]));
+        }
+    }
+
     fn part() -> Part {
+        Part::whole(body())
+    }
+
+    fn body() -> Body {
         let mut body = Body::default();
         for (line, samples) in [("a\n", 1), ("bb\n", 2), ("ccc\n", 4)] {
             body.text.extend_from_slice(line.as_bytes());
-            body.lines.push(LineEnd { offset: body.text.len(), samples });
+            body.end_line(samples);
         }
-        Part::whole(body)
+        body
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
     fs::OpenOptions,
     io::{self, Write},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -14,7 +14,9 @@ use heapster_shared::spec::{Spec, SpecError};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{Kind, LabelRules, Sink, SinkError, Written};
+use super::{
+    Kind, LabelRules, Sink, SinkError, Written, json_rows::JsonRows, lines::Body, tally::Tally,
+};
 use crate::delivery::Payload;
 
 pub(super) const KIND: Kind = Kind {
@@ -47,6 +49,7 @@ enum Format {
 struct LogSink {
     format: Format,
     labels: Arc<LabelRules>,
+    rows: Mutex<JsonRows>,
     /// The file to append to; standard output without one. Opened for each write, so that it can be
     /// rotated away.
     path: Option<PathBuf>,
@@ -60,6 +63,7 @@ fn build(spec: Spec, labels: &Arc<LabelRules>) -> Result<Box<dyn Sink>, SpecErro
     Ok(Box::new(LogSink {
         format: options.format,
         labels: Arc::clone(labels),
+        rows: Mutex::new(JsonRows::new(Arc::clone(labels))),
         path,
         turn: Arc::new(Semaphore::new(1)),
     }))
@@ -68,16 +72,18 @@ fn build(spec: Spec, labels: &Arc<LabelRules>) -> Result<Box<dyn Sink>, SpecErro
 #[async_trait]
 impl Sink for LogSink {
     async fn write(&self, payloads: &[Payload]) -> Result<Written, SinkError> {
-        let mut text = String::new();
-        let mut delivered = 0;
-        for payload in payloads {
-            delivered += match self.format {
-                Format::Text => format::text(payload, &self.labels, &mut text),
-                Format::Json => format::json(payload, &self.labels, &mut text),
-            };
-        }
+        let mut tally = Tally::default();
+        let text = match self.format {
+            Format::Text => {
+                let mut text = String::new();
+                let write = |payload| format::text(payload, &self.labels, &mut text);
+                tally.delivered = payloads.iter().map(write).sum();
+                text.into_bytes()
+            }
+            Format::Json => self.json(payloads, &mut tally),
+        };
         self.put(text).await?;
-        Ok(Written { delivered, ..Written::default() })
+        tally.finish()
     }
 
     fn takes_events(&self) -> bool {
@@ -86,12 +92,22 @@ impl Sink for LogSink {
 }
 
 impl LogSink {
-    async fn put(&self, text: String) -> Result<(), SinkError> {
+    fn json(&self, payloads: &[Payload], tally: &mut Tally) -> Vec<u8> {
+        let mut body = Body::default();
+        // A panic in here leaves at worst an entry of a cache unmade.
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let infinite = payloads.iter().map(|payload| rows.lines(payload, &mut body)).sum();
+        tally.refuse(infinite, "infinite values cannot be written as JSON");
+        tally.delivered = body.lines.iter().map(|line| u64::from(line.samples)).sum();
+        body.text
+    }
+
+    async fn put(&self, text: Vec<u8>) -> Result<(), SinkError> {
         let turn = Arc::clone(&self.turn).acquire_owned().await;
         let path = self.path.clone();
         let put = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            put_blocking(path.as_ref(), text.as_bytes())
+            put_blocking(path.as_ref(), &text)
         });
         let result = put.await.unwrap_or_else(|error| Err(io::Error::other(error)));
         result.map_err(|error| self.judge(&error))
@@ -138,6 +154,7 @@ mod tests {
         LogSink {
             format: Format::Text,
             labels: Arc::default(),
+            rows: Mutex::new(JsonRows::new(Arc::default())),
             path,
             turn: Arc::new(Semaphore::new(1)),
         }

@@ -1,6 +1,6 @@
 //! The options that every sink has, whatever its kind: how it queues, batches and tries again.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use heapster_shared::{
     spec::{Spec, SpecError},
@@ -8,7 +8,7 @@ use heapster_shared::{
 };
 use serde::Deserialize;
 
-use super::LabelRules;
+use super::{FilterOptions, LabelRules, select};
 
 /// Options of every sink. The sink's actor obeys them; the sink itself never sees them.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -40,10 +40,17 @@ pub struct CommonOptions {
     /// Labels that are written under another name, as `namespace_name:namespace,pod_name:pod`.
     /// Default none.
     pub rename_labels: String,
+    /// The distance between the samples of a series, of which closer ones become one; `0` as they
+    /// come. Default `0`.
+    #[serde(deserialize_with = "units::duration")]
+    pub min_interval: Duration,
+    /// What is written at all; options of their own.
+    #[serde(skip)]
+    pub filter: FilterOptions,
 }
 
 /// Names of the fields above.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "required",
     "queue_bytes",
     "batch_samples",
@@ -54,10 +61,13 @@ const NAMES: [&str; 10] = [
     "retry_longest",
     "drop_labels",
     "rename_labels",
+    "min_interval",
 ];
 
 /// A queue smaller than this would not hold a single frame of a buddy.
 const SMALLEST_QUEUE: ByteSize = ByteSize(64 << 10);
+/// Whole seconds, as ticks are; what is held for longer would be too much to send again.
+const INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 /// More would overrun any peer, and each holds a batch in memory.
 const MOST_CONCURRENT: usize = 64;
 
@@ -74,6 +84,8 @@ impl Default for CommonOptions {
             retry_longest: Duration::from_secs(30),
             drop_labels: String::new(),
             rename_labels: String::new(),
+            min_interval: Duration::ZERO,
+            filter: FilterOptions::default(),
         }
     }
 }
@@ -84,7 +96,8 @@ impl CommonOptions {
     /// # Errors
     /// When a value has the wrong form or lies out of its range.
     pub fn take_from(spec: &mut Spec) -> Result<Self, SpecError> {
-        let options: Self = spec.split_off(&NAMES).options()?;
+        let mut options: Self = spec.split_off(&NAMES).options()?;
+        options.filter = spec.split_off(&select::NAMES).options()?;
         options.check().map_err(|message| SpecError(format!("{}: {message}", spec.kind)))?;
         Ok(options)
     }
@@ -110,6 +123,10 @@ impl CommonOptions {
         if self.timeout.is_zero() || self.retry_first.is_zero() {
             return Err("timeout and retry_first must be longer than 0".into());
         }
+        let interval = self.min_interval;
+        if !interval.is_zero() && (!INTERVALS.contains(&interval) || interval.subsec_nanos() > 0) {
+            return Err("min_interval must be 0, or whole seconds from 1s to 1h".into());
+        }
         if self.retry_longest < self.retry_first {
             return Err("retry_longest must not be shorter than retry_first".into());
         }
@@ -122,7 +139,8 @@ pub(super) fn also_name_common_options(error: SpecError) -> SpecError {
     if !error.0.contains("unknown option") {
         return error;
     }
-    let names: Vec<String> = NAMES.iter().map(|name| format!("`{name}`")).collect();
+    let names = NAMES.iter().chain(&select::NAMES);
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     SpecError(format!("{error}; every sink also has {}", names.join(", ")))
 }
 
@@ -160,6 +178,10 @@ mod tests {
             ("x?concurrency=65", "concurrency"),
             ("x?timeout=0", "timeout"),
             ("x?retry_longest=1ms", "retry_longest"),
+            ("x?min_interval=1500ms", "min_interval"),
+            ("x?min_interval=2h", "min_interval"),
+            ("x?include_levels=namespace", "`namespace` is no level"),
+            ("x?exclude_labels=app", "`app` says nothing"),
         ] {
             let error = take(spec).unwrap_err().to_string();
             assert!(error.starts_with("x: ") && error.contains(name), "{spec}: {error}");

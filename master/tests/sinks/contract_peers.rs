@@ -1,5 +1,9 @@
 //! A peer for each kind of sink that accepts, fails for now, refuses, hangs and goes away as told.
 
+#[path = "contract_peers/file.rs"]
+mod file;
+#[path = "contract_peers/honeycomb.rs"]
+mod honeycomb;
 #[path = "contract_peers/influxdb.rs"]
 mod influxdb;
 #[path = "contract_peers/lines.rs"]
@@ -12,6 +16,8 @@ mod opentsdb;
 mod riemann;
 #[path = "contract_peers/statsd.rs"]
 mod statsd;
+#[path = "contract_peers/webhook.rs"]
+mod webhook;
 
 use async_trait::async_trait;
 
@@ -61,6 +67,9 @@ pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
         "riemann" => Box::new(riemann::Server::start().await),
         "statsd" => Box::new(statsd::Receiver::start().await),
         "wavefront" => Box::new(lines::Lines::start("wavefront:{address}?prefix=k.").await),
+        "file" => Box::new(file::Folder::new()),
+        "honeycomb" => Box::new(honeycomb::Dataset::start().await),
+        "webhook" => Box::new(webhook::Receiver::start().await),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }
 }

@@ -1,6 +1,10 @@
 //! Layouts: which fields a row has, and which of them follow from others.
 
+mod projection;
+
 use std::sync::Arc;
+
+pub use projection::Projection;
 
 use super::{Kind, Metric, MetricDef, Unit, ValueType, table};
 use crate::{Map, entity::Labels};

@@ -129,11 +129,19 @@ fn listed(file: &File) -> Vec<String> {
     list.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
 }
 
-/// The code in front of the tests, cut at each `;`, with the number of the line where it ends.
+/// A line of code without what stands between quotes.
+fn without_texts(line: &str) -> String {
+    let line = line.replace("\\\"", "");
+    line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+}
+
+/// The code in front of the tests, without its texts, cut at each `;`, with the number of the line
+/// where it ends.
 fn statements(file: &File) -> Vec<(usize, String)> {
     let mut statements = Vec::new();
     let mut current = String::new();
     for (number, line) in file.production() {
+        let line = without_texts(line);
         let mut pieces = line.split(';').peekable();
         while let Some(piece) = pieces.next() {
             current.push_str(piece);

@@ -3,10 +3,10 @@
 use actix::{AsyncContext, Handler, MessageResult, ResponseFuture};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{FullPolicy, SinkActor, queue::Entry};
+use super::{SinkActor, ledger::Loss, slip::Slip};
 use crate::{
     actors::{Drain, Observe, Offer},
-    delivery::{Outcome, Payload},
+    delivery::Outcome,
     status::SinkStatus,
 };
 
@@ -14,32 +14,22 @@ impl Handler<Offer> for SinkActor {
     type Result = ();
 
     fn handle(&mut self, offer: Offer, context: &mut Self::Context) {
-        let events = matches!(offer.payload, Payload::Events(_));
-        if events && !self.configured.sink.takes_events() {
-            if let Some(ticket) = offer.ticket {
+        let Offer { payload, origin, ticket, .. } = offer;
+        let Some(payload) = self.choose(payload) else {
+            if let Some(ticket) = ticket {
                 ticket.settle(Outcome::Delivered);
             }
             return;
-        }
-        let Offer { payload, origin, ticket, .. } = offer;
-        let entry = Entry::new(payload, origin, ticket, Instant::now(), &self.room);
-        self.ledger().accepted += entry.samples;
+        };
         if self.draining.is_some() {
-            self.give_up_waiting(vec![entry], "it is stopping");
+            let samples = payload.samples();
+            self.ledger().accepted += samples;
+            self.count_given_up(samples, Loss::Stopped);
+            let reason = self.reason("it is stopping");
+            Slip::Payload(ticket).settle(&Outcome::Retry { reason });
             return;
         }
-        let gone = self.queue.push(entry);
-        if !gone.is_empty() {
-            let why = match self.full_policy() {
-                FullPolicy::DropOldest => "queue is full: its oldest samples are dropped",
-                FullPolicy::GiveBackOldest => "queue is full: its oldest samples are given back",
-            };
-            if self.ledger().failed(why) {
-                let limit = self.configured.options.queue_bytes.to_string();
-                tracing::warn!(sink = self.configured.name, limit, "{why}");
-            }
-            self.give_up_waiting(gone, why);
-        }
+        self.take_in(payload, origin, ticket, context);
         self.pump(context);
     }
 }
@@ -58,6 +48,7 @@ impl Handler<Drain> for SinkActor {
     fn handle(&mut self, drain: Drain, context: &mut Self::Context) -> Self::Result {
         let (sender, ended) = oneshot::channel();
         self.draining.get_or_insert_default().push(sender);
+        self.end_windows();
         let left = drain.deadline.saturating_duration_since(std::time::Instant::now());
         context.run_later(left, Self::finish);
         // A peer that was resting gets one more chance at once.

@@ -8,13 +8,18 @@ use std::{
 
 use heapster_shared::tick;
 
+use crate::status::DroppedSamples;
+
 /// Counters and the last error.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) accepted: u64,
+    pub(super) accepted_rows: u64,
+    pub(super) filtered: u64,
+    pub(super) merged: u64,
     pub(super) delivered: u64,
     pub(super) rejected: u64,
-    pub(super) dropped: u64,
+    pub(super) dropped: DroppedSamples,
     pub(super) given_back: u64,
     pub(super) retries: u64,
     pub(super) written_unix_ms: i64,
@@ -25,12 +30,29 @@ pub(super) struct Ledger {
     told: HashMap<String, Instant>,
 }
 
+/// Why samples that waited are not written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Loss {
+    /// There was no room for them.
+    QueueFull,
+    /// The sink stopped.
+    Stopped,
+}
+
 /// Distinct errors that are remembered; past that, all may be told again.
 const MOST_TOLD: usize = 64;
 /// An error that goes on is told again after this time.
 const TELL_AGAIN: Duration = Duration::from_secs(600);
 
 impl Ledger {
+    /// Counts samples that are lost to the sink.
+    pub(super) fn lost(&mut self, samples: u64, loss: Loss) {
+        match loss {
+            Loss::QueueFull => self.dropped.queue_full += samples,
+            Loss::Stopped => self.dropped.stopped += samples,
+        }
+    }
+
     /// Keeps an error; says whether it should be logged.
     pub(super) fn failed(&mut self, message: &str) -> bool {
         message.clone_into(&mut self.last_error);

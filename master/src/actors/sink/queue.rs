@@ -12,9 +12,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use self::lane::Lane;
+use super::slip::Slip;
 use crate::{
     core::room::{Place, Room},
-    delivery::{Origin, Payload, Ticket},
+    delivery::{Origin, Payload},
 };
 
 /// What goes when the queue is full. Of what is backfilled it is the newcomer, and what waits of it
@@ -33,7 +34,7 @@ pub enum FullPolicy {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) payload: Payload,
-    pub(super) ticket: Option<Ticket>,
+    pub(super) slip: Slip,
     /// Samples or events in it.
     pub(super) samples: u64,
     origin: Origin,
@@ -49,13 +50,13 @@ impl Entry {
     pub(super) fn new(
         payload: Payload,
         origin: Origin,
-        ticket: Option<Ticket>,
+        slip: Slip,
         now: Instant,
         room: &Arc<Room>,
     ) -> Self {
         let samples = payload.samples();
         let place = Some(room.take(payload.size_bytes()));
-        Self { payload, ticket, samples, origin, since: now, alone: false, place }
+        Self { payload, slip, samples, origin, since: now, alone: false, place }
     }
 
     fn bytes(&self) -> usize {

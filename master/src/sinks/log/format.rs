@@ -1,15 +1,13 @@
-//! Payloads as text for people and as JSON lines for programs.
+//! Payloads as text for people.
 
 use std::fmt::Write as _;
 
 use heapster_shared::{
-    entity::Labels,
     event::Event,
-    row::{Cell, Row},
-    schema::{Field, Metric, ValueType},
+    row::Row,
+    schema::{Metric, ValueType},
     tick::rfc3339,
 };
-use serde_json::{Map, Value, json};
 
 use crate::{delivery::Payload, sinks::LabelRules};
 
@@ -106,84 +104,14 @@ fn unit(metric: &Metric) -> &str {
     }
 }
 
-/// Appends a line for each row or event; says how many samples or events there are.
-pub(super) fn json(payload: &Payload, rules: &LabelRules, out: &mut String) -> u64 {
-    match payload {
-        Payload::Rows(batch) => {
-            let rows = batch.blocks.iter().flat_map(|block| block.rows());
-            rows.map(|row| row_json(&batch.cluster, batch.tick.0, &row, rules, out)).sum()
-        }
-        Payload::Events(batch) => {
-            let count = batch.events.iter().map(|event| {
-                line(out, &json!({"cluster": &*batch.cluster, "event": event}));
-                1
-            });
-            count.sum()
-        }
-        Payload::RoundEnd { cluster, tick } => {
-            line(out, &json!({"cluster": &**cluster, "end_of_round": rfc3339(tick.0)}));
-            0
-        }
-    }
-}
-
-fn row_json(
-    cluster: &str,
-    tick_ms: i64,
-    row: &Row<'_>,
-    rules: &LabelRules,
-    out: &mut String,
-) -> u64 {
-    let mut tags = Map::new();
-    rules.visit("", &row.head.entity, |name, value| {
-        // A name that comes twice means its first value, as everywhere.
-        tags.entry(name).or_insert_with(|| value.into());
-    });
-    let samples: Vec<Value> =
-        row.samples().map(|(field, cell)| sample_json(field, cell, rules)).collect();
-    let count = samples.len() as u64;
-    let row = json!({
-        "cluster": cluster,
-        "tick": rfc3339(tick_ms),
-        "time": rfc3339(row.head.time_ms),
-        "labels": tags,
-        "samples": samples,
-    });
-    line(out, &row);
-    count
-}
-
-fn sample_json(field: &Field, cell: Cell, rules: &LabelRules) -> Value {
-    let value = cell.to_json(field.metric.value_type());
-    match field.labels.as_deref() {
-        None => json!({"metric": field.metric.name(), "value": value}),
-        Some(labels) => json!({
-            "metric": field.metric.name(),
-            "labels": labels_json(labels, rules),
-            "value": value,
-        }),
-    }
-}
-
-fn labels_json(labels: &Labels, rules: &LabelRules) -> Value {
-    let named = labels.iter().filter_map(|(label, value)| {
-        rules.name(label).map(|name| (name.to_owned(), Value::from(value)))
-    });
-    named.collect::<Map<_, _>>().into()
-}
-
-fn line(out: &mut String, value: &Value) {
-    let _ = writeln!(out, "{value}");
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use heapster_shared::{
-        entity::{Definition, EntityTable, Level},
-        row::{Block, RowBatch, RowHead},
-        schema::{Layout, table},
+        entity::{Definition, EntityTable, Labels, Level},
+        row::{Block, Cell, RowBatch, RowHead},
+        schema::{Field, Layout, table},
         tick::Tick,
     };
 
@@ -220,26 +148,6 @@ mod tests {
              nodename=\"node a\" hostname=\"node a\"\n    memory/usage 5 bytes\n    \
              filesystem/usage resource_id=/ 7 bytes\n"
         );
-    }
-
-    #[test]
-    fn a_row_is_a_line_of_json() {
-        let mut out = String::new();
-        assert_eq!(json(&rows(), &LabelRules::default(), &mut out), 2);
-        let row: Value = serde_json::from_str(out.trim_end()).unwrap();
-        assert_eq!(row["labels"]["nodename"], "node a");
-        assert_eq!(row["samples"][1]["labels"]["resource_id"], "/");
-        assert_eq!(row["samples"][1]["value"], 7);
-    }
-
-    #[test]
-    fn labels_are_named_as_asked() {
-        let rules = LabelRules::new("hostname", "nodename:node,resource_id:volume").unwrap();
-        let mut out = String::new();
-        json(&rows(), &rules, &mut out);
-        let row: Value = serde_json::from_str(out.trim_end()).unwrap();
-        assert_eq!(row["labels"], json!({"type": "node", "node": "node a"}));
-        assert_eq!(row["samples"][1]["labels"], json!({"volume": "/"}));
     }
 
     /// A message from a cluster cannot make a line that looks like another event.

@@ -41,7 +41,7 @@ impl Bench {
     fn push_of(&mut self, source: &str, backfill: bool, name: &str, events: usize) -> String {
         let origin = Origin { source: source.into(), backfill };
         let now = Instant::now();
-        let entry = Entry::new(payload(name, events), origin, None, now, &self.room);
+        let entry = Entry::new(payload(name, events), origin, Slip::Payload(None), now, &self.room);
         names(&self.queue.push(entry))
     }
 
