@@ -9,4 +9,5 @@ pub mod inventory;
 pub mod model;
 pub(crate) mod packed;
 pub mod room;
+pub mod roster;
 pub mod sink_set;

@@ -20,8 +20,9 @@ use crate::{
     actors::{
         Drain, SinkChild,
         exit::Intensity,
-        router::SinkSlot,
-        supervisor::{Supervisor, SupervisorConfig},
+        lineup::{Lineup, Lineups},
+        router::RouterSlot,
+        supervisor::{Launched, Supervisor, SupervisorConfig},
     },
     args::MasterArgs,
     core::{room::Room, sink_set::MOST_SINKS},
@@ -78,7 +79,8 @@ pub struct Master {
     shares: Shares<IpAddr>,
     context: grpc::Context,
     supervisor: Addr<Supervisor>,
-    sinks: Vec<Arc<SinkSlot>>,
+    lineups: Arc<Lineups>,
+    router: Arc<RouterSlot>,
     arbiters: Arbiters,
     failure: mpsc::Receiver<String>,
     drain_time: Duration,
@@ -120,11 +122,11 @@ impl Master {
             intensity: Intensity::default(),
             failure: failed,
         };
-        let (supervisor, sinks) = Supervisor::launch(config, sinks);
+        let Launched { supervisor, lineups, router } = Supervisor::launch(config, sinks)?;
         let context = grpc::Context {
             supervisor: supervisor.clone(),
             door,
-            sinks: sinks.clone().into(),
+            sinks: lineups.view(),
             streams: Arc::new(Room::new(args.streams_max_bytes.bytes())),
             turns: Arc::default(),
             limits: args.limits,
@@ -145,7 +147,8 @@ impl Master {
             shares,
             context,
             supervisor,
-            sinks,
+            lineups,
+            router,
             arbiters,
             failure,
             drain_time: args.drain_time,
@@ -180,7 +183,7 @@ impl Master {
     /// What the pages ask for the state of the master.
     #[must_use]
     pub fn status(&self) -> StatusHandle {
-        StatusHandle::new(self.supervisor.clone(), self.sinks.clone(), self.shares.clone())
+        StatusHandle::new(self.supervisor.clone(), self.lineups.view(), self.shares.clone())
     }
 
     /// Cancelled as soon as the master stops taking anything in: it is not ready any more.
@@ -213,7 +216,7 @@ impl Master {
             })),
         };
         self.context.draining.cancel();
-        drain(&self.supervisor, &self.sinks, Instant::now() + self.drain_time).await;
+        drain(&self.supervisor, &self.lineups.now(), Instant::now() + self.drain_time).await;
         // The receipts of what the sinks have just written.
         self.context.ingests.close();
         let _ = timeout(CLOSE_TIME, self.context.ingests.wait()).await;
@@ -227,9 +230,9 @@ impl Master {
 }
 
 /// Tells the buddies and empties the sinks.
-async fn drain(supervisor: &Addr<Supervisor>, sinks: &[Arc<SinkSlot>], deadline: Instant) {
+async fn drain(supervisor: &Addr<Supervisor>, lineup: &Lineup, deadline: Instant) {
     let _ = timeout(CLOSE_TIME, supervisor.send(Drain { deadline })).await;
-    let draining = sinks.iter().filter_map(|slot| slot.handle()).map(|handle| async move {
+    let draining = lineup.all().filter_map(|slot| slot.handle()).map(|handle| async move {
         let drained = handle.drain.send(Drain { deadline });
         let late = tokio::time::timeout_at(deadline.into(), drained).await.is_err();
         if late {
