@@ -12,8 +12,8 @@ use crate::{
     actors::{
         Observe,
         cluster::{AskPollNeed, Cluster, ClusterReport, PollNeed},
-        mailbox::Mailbox,
         lineup::{Lineup, LineupView},
+        mailbox::Mailbox,
         router::SinkSlot,
         supervisor::{ListClusters, Supervisor},
     },

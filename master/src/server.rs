@@ -10,7 +10,7 @@ use std::{
 use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::{Context as _, anyhow};
 use futures::future::join_all;
-use heapster_shared::units::ByteSize;
+use heapster_shared::{spec::Spec, units::ByteSize};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
@@ -28,6 +28,7 @@ use crate::{
     core::{room::Room, sink_set::MOST_SINKS},
     grpc,
     observe::StatusHandle,
+    reload::{ReadConfig, SinkControl, Workshop},
 };
 
 /// A buddy that is silent for longer than this is taken for dead.
@@ -184,6 +185,25 @@ impl Master {
     #[must_use]
     pub fn status(&self) -> StatusHandle {
         StatusHandle::new(self.supervisor.clone(), self.lineups.view(), self.shares.clone())
+    }
+
+    /// Control over the sinks of these specs, which are the ones behind the first; started anew they
+    /// go to these arbiters.
+    pub(crate) fn control(
+        &self,
+        specs: &[Spec],
+        arbiters: Vec<ArbiterHandle>,
+        read: Option<ReadConfig>,
+    ) -> SinkControl {
+        let workshop = Workshop {
+            supervisor: self.supervisor.clone(),
+            lineups: Arc::clone(&self.lineups),
+            router: Arc::clone(&self.router),
+            arbiters,
+            drain_time: self.drain_time,
+        };
+        let slots = self.lineups.now().sinks.iter().skip(1).cloned().collect::<Vec<_>>();
+        SinkControl::new(workshop, specs.iter().cloned().zip(slots).collect(), read)
     }
 
     /// Cancelled as soon as the master stops taking anything in: it is not ready any more.

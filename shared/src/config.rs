@@ -30,8 +30,8 @@ use clap::{
 };
 
 pub use diagnostics::{DiagnosticArgs, LogFormat};
-pub use reread::{FileSettings, file_settings, sentence};
 use file::ConfigFile;
+pub use reread::{FileSettings, file_settings, sentence};
 
 const ENV_PREFIX: &str = "HEAPSTER_";
 

@@ -62,11 +62,7 @@ pub struct Router {
 impl Router {
     /// Starts a router on an arbiter.
     #[must_use]
-    pub fn start_on(
-        arbiter: &ArbiterHandle,
-        sinks: LineupView,
-        exit: ExitGuard,
-    ) -> Mailbox<Self> {
+    pub fn start_on(arbiter: &ArbiterHandle, sinks: LineupView, exit: ExitGuard) -> Mailbox<Self> {
         Mailbox::new(Self::start_in_arbiter(arbiter, move |ctx| {
             ctx.set_mailbox_capacity(MAILBOX_BOUND);
             Self { sinks, routed: 0, _exit: exit }

@@ -72,7 +72,8 @@ impl Cursors {
             *held = gone.iter().fold(*held, |held, cursor| held.without(cursor.sink));
         }
         self.pending.retain(|_, held| !held.is_empty());
-        let known = |cursors: &[Cursor], new| cursors.iter().any(|had| (had.sink, had.since) == new);
+        let known =
+            |cursors: &[Cursor], new| cursors.iter().any(|had| (had.sink, had.since) == new);
         let new: Vec<_> = roster.sinks().filter(|new| !known(&self.cursors, *new)).collect();
         for (sink, since) in new {
             let delivered = self.came();

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    actors::{
-        buddy::Identity,
-        ledger::Admitted,
-        lineup::Lineups,
-    },
+    actors::{buddy::Identity, ledger::Admitted, lineup::Lineups},
     delivery::Ticket,
 };
 
