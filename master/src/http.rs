@@ -5,6 +5,7 @@
 
 mod ask;
 mod bounds;
+mod change;
 #[doc(hidden)]
 pub mod door;
 mod error;
