@@ -15,6 +15,7 @@ mod influxdb;
 mod master_away;
 mod mistakes;
 mod python;
+mod reload;
 mod rolling;
 mod spool;
 mod standby;
