@@ -1,7 +1,12 @@
 //! The whole program: listeners, actors, sinks, the model and HTTP, for every binary that has a
 //! master in it.
 
-use std::{io, net::SocketAddr, sync::Arc, sync::atomic::Ordering};
+use std::{
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    sync::Arc,
+    sync::atomic::Ordering,
+};
 
 use actix::{Actor as _, ArbiterHandle};
 use anyhow::Context as _;
@@ -111,7 +116,8 @@ impl Program {
     /// When a part failed for good.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         tracing::info!(address = %self.http_address, "serving the API and the page over HTTP");
-        let hangups = self.control.has_file().then(|| signal(SignalKind::hangup())).transpose();
+        let ends_with_terminal = !self.control.has_file() && io::stderr().is_terminal();
+        let hangups = (!ends_with_terminal).then(|| signal(SignalKind::hangup())).transpose();
         let hangups = hangups.context("cannot watch for SIGHUP")?;
         let (handle, ready) = (self.http.handle(), self.state.ready);
         let draining = self.master.draining();
@@ -142,8 +148,8 @@ pub fn run(args: &MasterArgs, read: Option<ReadConfig>) -> anyhow::Result<()> {
     })
 }
 
-/// Takes over the sinks of the file at each SIGHUP. A program without a file does not watch for it,
-/// so that it ends with its terminal.
+/// Takes over the sinks of the file at each SIGHUP. A program without a file does not watch for it
+/// on a terminal, so that it ends with that.
 async fn reload_when_told(hangups: Option<Signal>, control: Arc<SinkControl>) {
     let Some(mut hangups) = hangups else { return };
     while hangups.recv().await.is_some() {
