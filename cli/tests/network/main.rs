@@ -12,6 +12,7 @@ mod events;
 mod grpc;
 mod hosts_file;
 mod influxdb;
+mod isolation;
 mod master_away;
 mod mistakes;
 mod python;
