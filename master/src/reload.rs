@@ -2,14 +2,15 @@
 //!
 //! [`SinkControl::reload`] reads the configuration again and takes over its sinks;
 //! [`SinkControl::replace`] takes them from whoever asks. All that can be wrong is found before
-//! anything changes. A sink whose spec is the same is left alone, with its queue, its connections and
-//! its counters. One that has another spec for the same place (see [`plan`]) is changed: the new one
-//! starts, and has its place among the required sinks, while the old one writes what it holds; what
-//! that cannot write in `--drain-time` the buddies send again, to the new one. One that is removed
-//! writes what it holds, too, and nobody waits for it any more.
+//! anything changes (`reload/prepare`). A sink whose spec is the same is left alone, with its queue,
+//! its connections and its counters. One that has another spec for the same place (see [`plan`]) is
+//! changed: the new one starts, and has its place among the required sinks, while the old one writes
+//! what it holds; what that cannot write in `--drain-time` the buddies send again, to the new one.
+//! One that is removed writes what it holds, too, and nobody waits for it any more.
 
 mod answer;
 mod plan;
+mod prepare;
 mod read;
 mod start;
 
@@ -20,7 +21,7 @@ use std::{
 
 use actix::{Addr, ArbiterHandle};
 use heapster_shared::{config::FileSettings, spec::Spec};
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 use tracing::{info, warn};
 
 pub use answer::{ReloadAnswer, ReloadError};
@@ -34,10 +35,10 @@ use crate::{
         router::{RouterSlot, SinkSlot},
         supervisor::{LetGo, StartSink, Supervisor},
     },
-    core::sink_set::{MOST_SINKS, SinkSet},
-    sinks::{self, Configured},
+    core::sink_set::SinkSet,
+    sinks::Configured,
 };
-use plan::{Plan, Step};
+use prepare::{Prepared, Ready, prepare};
 
 /// How long the router may take to finish what it has in hand.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
@@ -45,9 +46,10 @@ const SETTLE_TIME: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(1);
 /// The key of the sinks in a file.
 const SINK_KEY: &str = "sink";
+const OVERRIDDEN: &str =
+    "the sinks of the file are not in force: --sink or HEAPSTER_SINK goes before it";
 
 /// What changes of sinks are made with.
-#[derive(Clone)]
 pub(crate) struct Workshop {
     pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) lineups: Arc<Lineups>,
@@ -55,6 +57,8 @@ pub(crate) struct Workshop {
     /// Where sinks are started, in turn.
     pub(crate) arbiters: Vec<ArbiterHandle>,
     pub(crate) drain_time: Duration,
+    /// Where sinks write.
+    pub(crate) runtime: Handle,
 }
 
 /// Changes the sinks of a master that runs.
@@ -73,20 +77,10 @@ struct State {
     started: usize,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Running {
     spec: Spec,
     slot: Arc<SinkSlot>,
-}
-
-/// What a change is made of: nothing of it has happened yet.
-struct Prepared {
-    plan: Plan,
-    /// Of the sinks that are to be started, in the order of the plan, which is the configuration's.
-    configured: Vec<Option<Configured>>,
-    /// The lineup as it is to be, its new sinks missing, with the places of those.
-    lineup: Lineup,
-    places: Vec<SinkSet>,
 }
 
 impl SinkControl {
@@ -113,49 +107,67 @@ impl SinkControl {
     ///
     /// # Errors
     /// When there is no file, or it or a sink in it is wrong: then all is as before.
-    pub async fn reload(&self) -> Result<ReloadAnswer, ReloadError> {
-        let read = self.read.clone().ok_or(ReloadError::NoFile)?;
-        let mut state = self.state.lock().await;
-        // Disks take their time, now and then.
-        let reading = tokio::task::spawn_blocking(move || read()).await;
-        let reading = reading.map_err(|_| ReloadError::wrong("reading failed inside"))?;
-        let reading = reading.map_err(ReloadError::Wrong)?.ok_or(ReloadError::NoFile)?;
-        let sinks = reading.args.sinks.clone();
-        let mut answer = self.apply(&mut state, sinks).await?;
-        let before = state.file.get_or_insert_with(|| reading.file.clone());
-        answer.needs_restart = before.differing(&reading.file);
-        answer.needs_restart.retain(|key| key != SINK_KEY);
-        if reading.file.overridden.iter().any(|key| key == SINK_KEY) {
-            answer.note =
-                "the sinks of the file are not in force: --sink or HEAPSTER_SINK goes before it"
-                    .to_owned();
-        }
-        Ok(answer)
+    pub async fn reload(self: &Arc<Self>) -> Result<ReloadAnswer, ReloadError> {
+        let control = Arc::clone(self);
+        self.to_its_end(async move { control.read_and_apply().await }).await
     }
 
     /// Takes over these sinks, until the next reload or the next start.
     ///
     /// # Errors
     /// When one of them is wrong: then all is as before.
-    pub async fn replace(&self, sinks: Vec<Spec>) -> Result<ReloadAnswer, ReloadError> {
-        let mut state = self.state.lock().await;
-        let mut answer = self.apply(&mut state, sinks).await?;
+    pub async fn replace(self: &Arc<Self>, sinks: Vec<Spec>) -> Result<ReloadAnswer, ReloadError> {
+        let control = Arc::clone(self);
+        let mut answer = self
+            .to_its_end(async move {
+                let mut state = control.state.lock().await;
+                control.apply(&mut state, sinks).await
+            })
+            .await?;
         answer.note = "these sinks are in force until the next reload or start".to_owned();
+        Ok(answer)
+    }
+
+    /// A change that has begun is made, on the program's own runtime, whether who asked for it waits
+    /// or not.
+    async fn to_its_end(
+        &self,
+        change: impl Future<Output = Result<ReloadAnswer, ReloadError>> + Send + 'static,
+    ) -> Result<ReloadAnswer, ReloadError> {
+        let made = self.workshop.runtime.spawn(change).await;
+        made.unwrap_or_else(|_| Err(ReloadError::Failed))
+    }
+
+    async fn read_and_apply(&self) -> Result<ReloadAnswer, ReloadError> {
+        let read = self.read.clone().ok_or(ReloadError::NoFile)?;
+        let mut state = self.state.lock().await;
+        // Disks take their time, now and then.
+        let reading = tokio::task::spawn_blocking(move || read()).await;
+        let reading = reading.map_err(|_| ReloadError::Failed)?;
+        let reading = reading.map_err(ReloadError::Wrong)?.ok_or(ReloadError::NoFile)?;
+        let mut answer = self.apply(&mut state, reading.args.sinks).await?;
+        let before = state.file.get_or_insert_with(|| reading.file.clone());
+        answer.needs_restart = before.differing(&reading.file);
+        answer.needs_restart.retain(|key| key != SINK_KEY);
+        if reading.file.overridden.iter().any(|key| key == SINK_KEY) {
+            OVERRIDDEN.clone_into(&mut answer.note);
+        }
         Ok(answer)
     }
 
     async fn apply(
         &self,
         state: &mut State,
-        sinks: Vec<Spec>,
+        specs: Vec<Spec>,
     ) -> Result<ReloadAnswer, ReloadError> {
-        let prepared = self.prepare(state, &sinks)?;
-        let answer = answer::of(&prepared.plan, &state.running, &sinks);
+        let lineup = (*self.workshop.lineups.now()).clone();
+        let prepared = prepare(&state.running, lineup, &specs)?;
+        let answer = answer::of(&prepared.plan, &state.running, &specs);
         if prepared.plan.changes_nothing() {
             return Ok(answer);
         }
-        let (running, old) = self.start(state, prepared, sinks).await?;
-        state.running = running;
+        let old = prepared.old.clone();
+        state.running = self.start(state, prepared, specs).await?;
         info!(
             added = ?answer.added, changed = ?answer.changed, removed = ?answer.removed,
             "the sinks are others now"
@@ -168,75 +180,34 @@ impl SinkControl {
         Ok(answer)
     }
 
-    /// Finds what is wrong with the new sinks.
-    fn prepare(&self, state: &State, sinks: &[Spec]) -> Result<Prepared, ReloadError> {
-        let specs: Vec<&Spec> = state.running.iter().map(|running| &running.spec).collect();
-        let plan = plan::plan(&specs, sinks);
-        let mut lineup = (*self.workshop.lineups.now()).clone();
-        if lineup.sinks.len() - state.running.len() + sinks.len() > MOST_SINKS {
-            let count = sinks.len();
-            return Err(ReloadError::Wrong(format!(
-                "{count} sinks are more than the {MOST_SINKS} there may be, with those of the program"
-            )));
-        }
-        let mut configured = Vec::new();
-        for (spec, step) in sinks.iter().zip(&plan.steps) {
-            let is_new = !matches!(step, Step::Keep(_));
-            let sink = is_new.then(|| sinks::configure(spec.clone())).transpose();
-            let sink =
-                sink.map_err(|error| ReloadError::Wrong(format!("sink {}: {error}", spec.name())))?;
-            configured.push(sink);
-        }
-        let places = places(&plan, state, &configured, &mut lineup)?;
-        Ok(Prepared { plan, configured, lineup, places })
-    }
-
-    /// Starts what is new, and hands to that from then on; gives what is old.
+    /// Starts what is new, and lets payloads go to that from then on.
     async fn start(
         &self,
         state: &mut State,
         prepared: Prepared,
-        sinks: Vec<Spec>,
-    ) -> Result<(Vec<Running>, Vec<Arc<SinkSlot>>), ReloadError> {
-        let Prepared { plan, configured, mut lineup, places } = prepared;
-        let old: Vec<Arc<SinkSlot>> =
-            plan.leaving().map(|index| Arc::clone(&state.running[index].slot)).collect();
-        let is_own = |slot: &Arc<SinkSlot>| {
-            state.running.iter().any(|running| Arc::ptr_eq(&running.slot, slot))
-        };
-        let first = lineup.sinks.iter().position(is_own).unwrap_or(lineup.sinks.len().min(1));
-        lineup.sinks.retain(|slot| !is_own(slot));
-        let mut names: Vec<String> = lineup.sinks.iter().map(|slot| slot.name.clone()).collect();
-        names.extend(
-            plan.steps
-                .iter()
-                .filter_map(|step| step.old().map(|index| state.running[index].slot.name.clone())),
-        );
+        specs: Vec<Spec>,
+    ) -> Result<Vec<Running>, ReloadError> {
+        let Prepared { sinks, old, mut lineup, first, .. } = prepared;
         for slot in &old {
             self.let_go(slot).await?;
         }
         let mut running = Vec::new();
-        let parts = sinks.into_iter().zip(plan.steps).zip(configured).zip(places);
-        for (((spec, step), configured), whom) in parts {
-            let slot = match (configured, step.old()) {
-                (Some(sink), before) => {
-                    let name = before.map(|index| state.running[index].slot.name.clone());
-                    let name = name.unwrap_or_else(|| unique_name(&sink.name, &names));
-                    names.push(name.clone());
+        for (spec, ready) in specs.into_iter().zip(sinks) {
+            let slot = match ready {
+                Ready::Runs(slot) => slot,
+                Ready::Starts { sink, name, whom } => {
                     self.start_one(state, sink, name, whom).await?
                 }
-                (None, Some(index)) => Arc::clone(&state.running[index].slot),
-                (None, None) => continue,
             };
             running.push(Running { spec, slot });
         }
         let slots = running.iter().map(|running| Arc::clone(&running.slot));
         lineup.sinks.splice(first..first, slots);
         self.workshop.lineups.change(|now| {
-            now.leaving.extend(old.iter().cloned());
+            now.leaving.extend(old);
             *now = Lineup { leaving: std::mem::take(&mut now.leaving), ..lineup };
         });
-        Ok((running, old))
+        Ok(running)
     }
 
     async fn let_go(&self, slot: &SinkSlot) -> Result<(), ReloadError> {
@@ -274,38 +245,4 @@ impl SinkControl {
             info!(sink = slot.name, "a sink that was removed or changed has ended");
         });
     }
-}
-
-/// What payloads are marked with for each sink. Those of sinks that stay required stay, those of the
-/// others are given back first.
-fn places(
-    plan: &Plan,
-    state: &State,
-    configured: &[Option<Configured>],
-    lineup: &mut Lineup,
-) -> Result<Vec<SinkSet>, ReloadError> {
-    let whom = |index: usize| state.running[index].slot.whom;
-    let stays = |step: &Step, sink: &Option<Configured>| {
-        let required = |index| sink.as_ref().map_or(whom(index) != SinkSet::OTHERS, is_required);
-        step.old().filter(|index| required(*index)).map(whom)
-    };
-    let steps = || plan.steps.iter().zip(configured);
-    let kept: SinkSet =
-        steps().filter_map(|(step, sink)| stays(step, sink)).fold(SinkSet::EMPTY, SinkSet::with);
-    let own = (0..state.running.len()).map(whom).fold(SinkSet::EMPTY, SinkSet::with);
-    let gone = own.without(kept).without(SinkSet::OTHERS);
-    if !gone.is_empty() {
-        lineup.roster.remove(gone);
-    }
-    let place = |(step, sink): (&Step, &Option<Configured>)| {
-        let kept = stays(step, sink).filter(|whom| *whom != SinkSet::OTHERS);
-        let required = sink.as_ref().is_some_and(is_required);
-        kept.or_else(|| lineup.place(required))
-    };
-    let places: Option<Vec<SinkSet>> = steps().map(place).collect();
-    places.ok_or_else(|| ReloadError::wrong("more sinks are required than there may be"))
-}
-
-const fn is_required(sink: &Configured) -> bool {
-    sink.options.required
 }

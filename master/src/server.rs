@@ -11,7 +11,7 @@ use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::{Context as _, anyhow};
 use futures::future::join_all;
 use heapster_shared::{spec::Spec, units::ByteSize};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -201,6 +201,7 @@ impl Master {
             router: Arc::clone(&self.router),
             arbiters,
             drain_time: self.drain_time,
+            runtime: Handle::current(),
         };
         let slots = self.lineups.now().sinks.iter().skip(1).cloned().collect::<Vec<_>>();
         SinkControl::new(workshop, specs.iter().cloned().zip(slots).collect(), read)

@@ -3,6 +3,8 @@
 //! Both take admin access (see [`super::gate`]). A list of sinks may name any address and any file
 //! that the master can read, so that it is taken only from somebody who was asked who he is.
 
+use std::sync::Arc;
+
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use heapster_shared::spec::Spec;
 
@@ -47,8 +49,8 @@ fn specs(list: &[u8]) -> Result<Vec<Spec>, ApiError> {
     (1..).zip(&texts).map(spec).collect()
 }
 
-fn control(state: &AppState) -> Result<&SinkControl, ApiError> {
-    state.control.as_deref().ok_or_else(|| ApiError::conflict("the sinks cannot be changed here"))
+fn control(state: &AppState) -> Result<&Arc<SinkControl>, ApiError> {
+    state.control.as_ref().ok_or_else(|| ApiError::conflict("the sinks cannot be changed here"))
 }
 
 impl From<ReloadError> for ApiError {
@@ -57,7 +59,7 @@ impl From<ReloadError> for ApiError {
         match error {
             ReloadError::NoFile => Self::conflict(message),
             ReloadError::Wrong(_) => Self::bad_request(message),
-            ReloadError::Stopping => Self::unavailable(message),
+            ReloadError::Failed | ReloadError::Stopping => Self::unavailable(message),
         }
     }
 }

@@ -38,6 +38,9 @@ pub enum ReloadError {
     /// What is wrong with the configuration, in a sentence without secrets.
     #[error("nothing was changed: {0}")]
     Wrong(String),
+    /// A fault of this program.
+    #[error("changing the sinks failed inside: look at the log, and start the program again")]
+    Failed,
     /// It is too late.
     #[error("the master is stopping")]
     Stopping,
