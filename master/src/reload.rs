@@ -135,7 +135,7 @@ impl SinkControl {
         change: impl Future<Output = Result<ReloadAnswer, ReloadError>> + Send + 'static,
     ) -> Result<ReloadAnswer, ReloadError> {
         let made = self.workshop.runtime.spawn(change).await;
-        made.unwrap_or_else(|_| Err(ReloadError::Failed))
+        made.unwrap_or(Err(ReloadError::Failed))
     }
 
     async fn read_and_apply(&self) -> Result<ReloadAnswer, ReloadError> {
@@ -196,7 +196,7 @@ impl SinkControl {
             let slot = match ready {
                 Ready::Runs(slot) => slot,
                 Ready::Starts { sink, name, whom } => {
-                    self.start_one(state, sink, name, whom).await?
+                    self.start_one(state, *sink, name, whom).await?
                 }
             };
             running.push(Running { spec, slot });

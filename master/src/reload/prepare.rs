@@ -34,7 +34,7 @@ pub(super) enum Ready {
     /// It runs.
     Runs(Arc<SinkSlot>),
     /// It is to be started, under this name and with payloads that are marked so.
-    Starts { sink: Configured, name: String, whom: SinkSet },
+    Starts { sink: Box<Configured>, name: String, whom: SinkSet },
 }
 
 /// Compares the sinks that run with a new list.
@@ -59,7 +59,7 @@ pub(super) fn prepare(
     let names = names(&plan, running, &configured, &lineup);
     let parts = plan.steps.iter().zip(configured).zip(names).zip(places);
     let ready = |(((step, sink), name), whom): (((&Step, _), _), _)| match (step, sink) {
-        (_, Some(sink)) => Some(Ready::Starts { sink, name, whom }),
+        (_, Some(sink)) => Some(Ready::Starts { sink: Box::new(sink), name, whom }),
         (step, None) => step.old().map(|index| Ready::Runs(Arc::clone(&running[index].slot))),
     };
     let sinks = parts.filter_map(ready).collect();
