@@ -1,7 +1,7 @@
 # Heapster's tasks; `make` lists them. CI runs `make ci`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs assignment fuzz torture demo docs proto-release install clean
+.PHONY: help run test test-setup fmt fmt-check lint doc tidy ci bench bench-kubernetes bench-programs bench-sinks assignment fuzz torture demo docs proto-release install clean
 
 RUST_FILES = $(shell git ls-files --cached --others --exclude-standard '*.rs')
 
@@ -49,6 +49,10 @@ bench: bench-programs ## Whole-program figures on simulated hosts, into docs/ben
 
 bench-kubernetes: bench-programs ## The same on a simulated Kubernetes cluster of up to 5,000 nodes
 	target/dist/heapster-bench --kubernetes --hosts 1000,5000 --dead 10% --write docs/benchmarks.md
+
+bench-sinks: ## What each sink's encoder does in a second, and what a sink that hangs costs the others
+	HEAPSTER_BENCH_WRITE=$(CURDIR)/docs/benchmarks.md cargo bench --package heapster-master --bench encoders
+	HEAPSTER_BENCH_WRITE=$(CURDIR)/docs/benchmarks.md cargo bench --package heapster-master --bench isolation
 
 bench-programs:
 	cargo build --profile dist --package heapster-master --package heapster-buddy --package heapster-testkit

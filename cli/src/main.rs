@@ -14,9 +14,11 @@ mod standalone;
 mod standby;
 mod token;
 
+use std::ffi::OsString;
+
 use clap::{Args, Parser, Subcommand};
 use heapster_buddy::args::{PollingArgs, UplinkArgs};
-use heapster_master::args::MasterArgs;
+use heapster_master::{args::MasterArgs, reload};
 use heapster_shared::config::{self, DiagnosticArgs};
 
 #[global_allocator]
@@ -110,21 +112,22 @@ struct BuddyCommand {
 fn main() -> std::process::ExitCode {
     // Fails only where a provider is installed already, and nothing was before this.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli: Cli = config::parse(std::env::args_os().collect(), |name| std::env::var(name).ok())
+    let argv: Vec<_> = std::env::args_os().collect();
+    let cli: Cli = config::parse(argv.clone(), |name| std::env::var(name).ok())
         .unwrap_or_else(|error| error.exit());
-    config::exit_code(run(cli.command))
+    config::exit_code(run(cli.command, argv))
 }
 
-fn run(command: Run) -> anyhow::Result<()> {
+fn run(command: Run, argv: Vec<OsString>) -> anyhow::Result<()> {
     match command {
         Run::Standalone(standalone) => {
             // It prints what it does by itself; its log is for what goes wrong.
             standalone.diagnostics.init_or("warn").map_err(anyhow::Error::msg)?;
-            standalone::run(standalone.master, standalone.polling)
+            standalone::run(standalone.master, standalone.polling, reload::reader(argv, master_of))
         }
         Run::Master(command) => {
             init(&command.diagnostics)?;
-            standby::run(&command.master, command.standby)
+            standby::run(&command.master, command.standby, reload::reader(argv, master_of))
         }
         Run::Buddy(command) => {
             init(&command.diagnostics)?;
@@ -135,6 +138,15 @@ fn run(command: Run) -> anyhow::Result<()> {
         Run::Token(token) => token::run(&token),
         Run::Cert(cert) => cert::run(&cert),
         Run::Completions { shell } => completions::print(shell),
+    }
+}
+
+/// The options of the master in it, as it is run.
+fn master_of(cli: Cli) -> Option<MasterArgs> {
+    match cli.command {
+        Run::Standalone(standalone) => Some(standalone::prepared(standalone.master)),
+        Run::Master(command) => Some(command.master),
+        _ => None,
     }
 }
 

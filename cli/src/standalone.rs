@@ -12,6 +12,7 @@ use heapster_master::{
     access::Within,
     args::MasterArgs,
     program::{Program, block_on, stop_signal},
+    reload::ReadConfig,
     sinks::{CommonOptions, Configured},
 };
 use tokio_util::sync::CancellationToken;
@@ -19,18 +20,31 @@ use tokio_util::sync::CancellationToken;
 use crate::console::Console;
 
 /// Runs until it is told to stop.
-pub(crate) fn run(mut master: MasterArgs, polling: PollingArgs) -> anyhow::Result<()> {
+pub(crate) fn run(
+    master: MasterArgs,
+    polling: PollingArgs,
+    read: Option<ReadConfig>,
+) -> anyhow::Result<()> {
+    block_on(serve(prepared(master), polling, read))
+}
+
+/// The options with what standalone has by default.
+pub(crate) fn prepared(mut master: MasterArgs) -> MasterArgs {
     let address = master.grpc_listen.get_or_insert_with(|| (Ipv4Addr::LOCALHOST, 0).into());
     // What never leaves the machine needs no word of warning, and no certificate.
     let stays_here = address.ip().is_loopback() && master.listen.ip().is_loopback();
     master.insecure |= stays_here && master.access.tls_cert.is_none();
-    block_on(serve(master, polling))
+    master
 }
 
-async fn serve(master: MasterArgs, polling: PollingArgs) -> anyhow::Result<()> {
+async fn serve(
+    master: MasterArgs,
+    polling: PollingArgs,
+    read: Option<ReadConfig>,
+) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let console = Arc::new(Console::new(polling.cluster.clone()));
-    let program = Program::build(&master, vec![configured(Arc::clone(&console))])?;
+    let program = Program::build(&master, vec![configured(Arc::clone(&console))], read)?;
     let scheme = if master.access.tls_cert.is_some() { "https" } else { "http" };
     let page = format!("{scheme}://{}", program.http_address());
     console.attach(program.status(), format!("{page}/validate"));

@@ -23,6 +23,7 @@ use heapster_master::{
     args::MasterArgs,
     observe::StatusHandle,
     program::{Program, block_on, stop_signal},
+    reload::ReadConfig,
 };
 use heapster_shared::spec::Spec;
 use tokio::{
@@ -81,17 +82,25 @@ impl StandbyArgs {
 }
 
 /// Runs a master until it is told to stop, and polls beside it where it is asked to.
-pub(crate) fn run(master: &MasterArgs, args: StandbyArgs) -> anyhow::Result<()> {
+pub(crate) fn run(
+    master: &MasterArgs,
+    args: StandbyArgs,
+    read: Option<ReadConfig>,
+) -> anyhow::Result<()> {
     args.check()?;
     if !args.poll {
-        return heapster_master::program::run(master);
+        return heapster_master::program::run(master, read);
     }
-    block_on(serve(master, args))
+    block_on(serve(master, args, read))
 }
 
-async fn serve(master: &MasterArgs, args: StandbyArgs) -> anyhow::Result<()> {
+async fn serve(
+    master: &MasterArgs,
+    args: StandbyArgs,
+    read: Option<ReadConfig>,
+) -> anyhow::Result<()> {
     let stop = stop_signal()?;
-    let program = Program::build(master, Vec::new())?;
+    let program = Program::build(master, Vec::new(), read)?;
     let master = connect(program.within());
     let standby =
         Standby { args, master, status: program.status_handle(), buddies: BTreeMap::new() };

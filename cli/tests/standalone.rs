@@ -162,6 +162,28 @@ fn mistakes_are_told_in_a_sentence() {
     }
 }
 
+/// A file that has changed is taken over while the program watches this machine.
+#[test]
+fn sinks_of_the_file_are_taken_over_at_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heapster.toml");
+    fs::write(&file, "model_retention = '10m'\n").unwrap();
+    let program = Standalone::start(&["--config", file.to_str().unwrap()]);
+    let log = || {
+        let (_, sinks) = program.get("/api/v1/sinks");
+        let mut all = sinks.as_array().unwrap().iter();
+        all.find(|sink| sink["name"] == "log").map(|log| log["delivered"].as_u64().unwrap())
+    };
+    assert_eq!(log(), None);
+    fs::write(&file, "sink = ['log']\n").unwrap();
+    program.process.signal(rustix::process::Signal::HUP).unwrap();
+    let deadline = Instant::now() + SOON;
+    while log().unwrap_or(0) == 0 {
+        assert!(Instant::now() < deadline, "{}", program.process.output());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 #[test]
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {

@@ -1,10 +1,17 @@
 //! Rows to what goes to a peer, one encoder a sink, on one thread: `cargo bench -p heapster-master
 //! --bench encoders [-- NAME]`. Elements are samples; the batches are those of 20 hosts with 60
 //! containers each, whose entities and layouts the encoder has seen before.
+//!
+//! With `HEAPSTER_BENCH_WRITE=FILE` it writes a table into that document instead, between the markers
+//! `bench-encoders`; `make bench-sinks` does so.
+
+#![allow(clippy::expect_used, clippy::cast_precision_loss)] // a bench alone
 
 #[allow(dead_code)] // what other benches use
 #[path = "model/host.rs"]
 mod host;
+#[path = "encoders/report.rs"]
+mod report;
 
 use std::hint::black_box;
 
@@ -41,6 +48,12 @@ fn batches() -> Vec<RowBatch> {
 
 fn main() {
     let batches = batches();
+    if let Some(document) = std::env::var_os("HEAPSTER_BENCH_WRITE") {
+        let table = report::table(&batches, &heapster_testkit::bench::machine());
+        heapster_testkit::bench::write_section(document.as_ref(), "bench-encoders", &table)
+            .expect("the document has a place for the table");
+        return;
+    }
     let samples: usize = batches.iter().map(RowBatch::sample_count).sum();
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("encoders");

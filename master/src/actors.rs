@@ -4,6 +4,7 @@ pub mod buddy;
 pub mod cluster;
 pub mod exit;
 pub mod ledger;
+pub mod lineup;
 pub mod mailbox;
 pub mod model;
 pub mod rate;

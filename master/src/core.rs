@@ -9,5 +9,6 @@ pub mod inventory;
 pub mod model;
 pub(crate) mod packed;
 pub mod room;
+pub mod roster;
 pub mod sink_set;
 pub mod windows;

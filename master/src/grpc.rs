@@ -27,7 +27,7 @@ use tonic::{Request, transport::Server};
 
 use crate::{
     access::{self, Connections, Door, OpenStream, Peer, Shares, Shown, bearer},
-    actors::{rate::Rates, router::SinkSlot, supervisor::Supervisor},
+    actors::{lineup::LineupView, rate::Rates, supervisor::Supervisor},
     args::LimitArgs,
     core::room::Room,
 };
@@ -57,8 +57,8 @@ pub struct Context {
     pub supervisor: Addr<Supervisor>,
     /// Says who may connect, and as what.
     pub door: Arc<Door>,
-    /// The sinks in the order of the configuration.
-    pub sinks: Arc<[Arc<SinkSlot>]>,
+    /// The sinks.
+    pub sinks: LineupView,
     /// What the streams may remember of their segments.
     pub streams: Arc<Room>,
     /// Whose turn it is to decode.

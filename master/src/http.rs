@@ -5,6 +5,7 @@
 
 mod ask;
 mod bounds;
+mod change;
 #[doc(hidden)]
 pub mod door;
 mod error;
@@ -45,7 +46,7 @@ pub use model::{PointAnswer, SeriesAnswer};
 pub use routes::configure;
 pub use schema::{LabelDescription, MetricDescription, SchemaAnswer};
 
-use crate::{access::Door, actors::model::ModelHandle, status::StatusSource};
+use crate::{access::Door, actors::model::ModelHandle, reload::SinkControl, status::StatusSource};
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -60,6 +61,8 @@ pub struct AppState {
     pub version: &'static str,
     /// Whether new work is welcome; taken back when the program begins to stop.
     pub ready: Arc<AtomicBool>,
+    /// Changes the sinks, where that is possible.
+    control: Option<Arc<SinkControl>>,
 }
 
 impl AppState {
@@ -72,7 +75,15 @@ impl AppState {
             started: Instant::now(),
             version: env!("CARGO_PKG_VERSION"),
             ready: Arc::new(AtomicBool::new(true)),
+            control: None,
         }
+    }
+
+    /// The same for a program whose sinks can be changed.
+    #[must_use]
+    pub fn controlling(mut self, control: &Arc<SinkControl>) -> Self {
+        self.control = Some(Arc::clone(control));
+        self
     }
 
     fn is_ready(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use heapster_master::{args::MasterArgs, program};
+use heapster_master::{args::MasterArgs, program, reload};
 use heapster_shared::config::{self, DiagnosticArgs};
 
 #[global_allocator]
@@ -22,9 +22,10 @@ struct Cli {
 fn main() -> ExitCode {
     // Fails only where a provider is installed already, and nothing was before this.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli: Cli = config::parse(std::env::args_os().collect(), |name| std::env::var(name).ok())
+    let argv: Vec<_> = std::env::args_os().collect();
+    let cli: Cli = config::parse(argv.clone(), |name| std::env::var(name).ok())
         .unwrap_or_else(|error| error.exit());
-    config::exit_code(
-        cli.diagnostics.init().map_err(anyhow::Error::msg).and_then(|()| program::run(&cli.master)),
-    )
+    let read = reload::reader(argv, |cli: Cli| Some(cli.master));
+    let ready = cli.diagnostics.init().map_err(anyhow::Error::msg);
+    config::exit_code(ready.and_then(|()| program::run(&cli.master, read)))
 }

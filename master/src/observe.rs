@@ -1,6 +1,6 @@
 //! The state of the whole master, asked of its actors: nobody waits long for one that is stuck.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use actix::Addr;
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use crate::{
     actors::{
         Observe,
         cluster::{AskPollNeed, ClusterReport, PollNeed},
+        lineup::{Lineup, LineupView},
         router::SinkSlot,
         supervisor::{ListClusters, ListedCluster, Supervisor},
     },
@@ -29,7 +30,7 @@ const TREE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct StatusHandle {
     supervisor: Addr<Supervisor>,
-    sinks: Arc<[Arc<SinkSlot>]>,
+    sinks: LineupView,
     connections: Shares<IpAddr>,
 }
 
@@ -38,10 +39,10 @@ impl StatusHandle {
     #[must_use]
     pub(crate) fn new(
         supervisor: Addr<Supervisor>,
-        sinks: Vec<Arc<SinkSlot>>,
+        sinks: LineupView,
         connections: Shares<IpAddr>,
     ) -> Self {
-        Self { supervisor, sinks: sinks.into(), connections }
+        Self { supervisor, sinks, connections }
     }
 
     /// Which hosts of each cluster are polled, and by how many, for whoever can start a buddy that
@@ -81,7 +82,10 @@ impl StatusSource for StatusHandle {
     }
 
     async fn sinks(&self) -> Vec<SinkStatus> {
-        join_all(self.sinks.iter().map(|slot| sink_status(slot))).await
+        let lineup = self.sinks.now();
+        let mut statuses = join_all(lineup.all().map(|slot| sink_status(slot))).await;
+        name_leaving(&lineup, &mut statuses);
+        statuses
     }
 
     async fn actors(&self) -> Vec<ActorStatus> {
@@ -114,9 +118,17 @@ fn silent(slot: &SinkSlot) -> SinkStatus {
     SinkStatus {
         name: slot.name.clone(),
         kind: slot.name.split(':').next().unwrap_or_default().to_owned(),
-        required: slot.required,
+        required: slot.is_required(),
         state: "failing".to_owned(),
         last_error: "the sink does not answer".to_owned(),
         ..SinkStatus::default()
+    }
+}
+
+/// Tells those that are leaving from those that have their names now.
+fn name_leaving(lineup: &Lineup, statuses: &mut [SinkStatus]) {
+    let leaving = statuses.iter_mut().skip(lineup.sinks.len());
+    for (number, (status, slot)) in (1..).zip(leaving.zip(&lineup.leaving)) {
+        status.name = format!("{} (leaving, {number})", slot.name);
     }
 }

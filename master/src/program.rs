@@ -1,14 +1,16 @@
 //! The whole program: listeners, actors, sinks, the model and HTTP, for every binary that has a
 //! master in it.
 
-use std::{io, net::SocketAddr, sync::Arc, sync::atomic::Ordering};
-
-use actix::{Actor, ArbiterHandle};
-use anyhow::Context as _;
-use tokio::{
-    runtime::Handle,
-    signal::unix::{SignalKind, signal},
+use std::{
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    sync::Arc,
+    sync::atomic::Ordering,
 };
+
+use actix::{Actor as _, ArbiterHandle};
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,16 +18,19 @@ use crate::{
     actors::{
         SinkChild, SinkHandle,
         model::{self, ModelActor, ModelHandle},
-        sink::SinkActor,
     },
     args::MasterArgs,
     core::model::Limits,
     http::{self, AppState},
     observe::StatusHandle,
+    reload::{ReadConfig, ReloadAnswer, ReloadError, SinkControl, sink_child, unique_name},
     server::{Arbiters, Master},
     sinks::{self, Configured},
     status::StatusSource,
 };
+
+/// The name of the recent past among the sinks.
+const MODEL: &str = "model";
 
 /// A master with everything around it, which serves HTTP already and buddies when it is run.
 pub struct Program {
@@ -34,15 +39,21 @@ pub struct Program {
     state: AppState,
     http_address: SocketAddr,
     grpc_address: SocketAddr,
+    control: Arc<SinkControl>,
 }
 
 impl Program {
     /// Checks the options, binds the listeners and starts the actors: those of the configured
-    /// sinks, of the model, and of `more` sinks. Needs a running actix system.
+    /// sinks, of the model, and of `more` sinks. The configuration is read again by `read`, when it
+    /// is asked for. Needs a running actix system.
     ///
     /// # Errors
     /// A sentence for the user.
-    pub fn build(args: &MasterArgs, more: Vec<Configured>) -> anyhow::Result<Self> {
+    pub fn build(
+        args: &MasterArgs,
+        more: Vec<Configured>,
+        read: Option<ReadConfig>,
+    ) -> anyhow::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // One more: the first is the supervisor's and the router's.
         let mut arbiters = Arbiters::start(threads + 1);
@@ -55,18 +66,18 @@ impl Program {
         let model = ModelHandle::default();
         // The API asks the model, which should keep nobody waiting and wait for nobody.
         let mut children = vec![model_child(args, &model, arbiters.reserve())];
-        let names = unique_names(&configured);
-        let places = arbiters.handles().into_iter().skip(1).cycle();
-        let placed = configured.into_iter().zip(names).zip(places);
+        let places: Vec<ArbiterHandle> = arbiters.handles().into_iter().skip(1).collect();
+        let placed = named(configured).into_iter().zip(places.iter().cycle().cloned());
         children.extend(placed.map(|((sink, name), arbiter)| sink_child(sink, name, arbiter)));
 
         let mut master = Master::build(args, arbiters, children)?;
+        let control = Arc::new(master.control(&args.sinks, places, read));
         let listener = master.take_http().context("the listener of HTTP is gone")?;
         let http_address = listener.local_addr()?;
-        let state = AppState::new(Arc::new(master.status()), model);
+        let state = AppState::new(Arc::new(master.status()), model).controlling(&control);
         let http = http::serve(listener, state.clone(), master.door(), (&args.limits).into())?;
         let grpc_address = master.grpc_address()?;
-        Ok(Self { master, http, state, http_address, grpc_address })
+        Ok(Self { master, http, state, http_address, grpc_address, control })
     }
 
     /// Where the API and the page are.
@@ -105,31 +116,63 @@ impl Program {
     /// When a part failed for good.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         tracing::info!(address = %self.http_address, "serving the API and the page over HTTP");
+        let ends_with_terminal = !self.control.has_file() && io::stderr().is_terminal();
+        let hangups = (!ends_with_terminal).then(|| signal(SignalKind::hangup())).transpose();
+        let hangups = hangups.context("cannot watch for SIGHUP")?;
         let (handle, ready) = (self.http.handle(), self.state.ready);
         let draining = self.master.draining();
         let unready = async move {
             draining.cancelled().await;
             ready.store(false, Ordering::Release);
         };
+        let hangups = tokio::spawn(reload_when_told(hangups, self.control));
         let http = tokio::spawn(self.http);
         let unready = tokio::spawn(unready);
         let ended = self.master.run(stop).await;
         unready.abort();
+        hangups.abort();
         handle.stop(true).await;
         http.await.context("the HTTP server failed inside")??;
         ended
     }
 }
 
-/// Runs `heapster master` and `heapster-master`.
+/// Runs `heapster master` and `heapster-master`, whose configuration is read again by `read`.
 ///
 /// # Errors
 /// A sentence for the user.
-pub fn run(args: &MasterArgs) -> anyhow::Result<()> {
+pub fn run(args: &MasterArgs, read: Option<ReadConfig>) -> anyhow::Result<()> {
     block_on(async {
         let stop = stop_signal()?;
-        Program::build(args, Vec::new())?.run(stop).await
+        Program::build(args, Vec::new(), read)?.run(stop).await
     })
+}
+
+/// Takes over the sinks of the file at each SIGHUP. A program without a file does not watch for it
+/// on a terminal, so that it ends with that.
+async fn reload_when_told(hangups: Option<Signal>, control: Arc<SinkControl>) {
+    let Some(mut hangups) = hangups else { return };
+    while hangups.recv().await.is_some() {
+        tell(control.reload().await);
+    }
+}
+
+/// Says in the log what a reload came to.
+fn tell(reloaded: Result<ReloadAnswer, ReloadError>) {
+    match reloaded {
+        Ok(answer) => {
+            let unchanged = answer.unchanged.len();
+            tracing::info!(unchanged, "the configuration was read again");
+            if !answer.needs_restart.is_empty() {
+                let settings = answer.needs_restart.join(", ");
+                tracing::warn!(settings, "these settings take effect at the next start");
+            }
+            if !answer.note.is_empty() {
+                tracing::warn!("{}", answer.note);
+            }
+        }
+        Err(error) => tracing::error!(%error, "the configuration cannot be taken over"),
+    }
 }
 
 /// Runs a future on a system of actors over a multi-threaded runtime.
@@ -169,7 +212,7 @@ fn model_child(args: &MasterArgs, model: &ModelHandle, arbiter: ArbiterHandle) -
         Limits { retention: args.model_retention, max_bytes: args.model_max_bytes.bytes() };
     let model = model.clone();
     SinkChild {
-        name: "model".to_owned(),
+        name: MODEL.to_owned(),
         required: false,
         mailbox_bound: model::MAILBOX,
         start: Box::new(move |guard| {
@@ -177,35 +220,18 @@ fn model_child(args: &MasterArgs, model: &ModelHandle, arbiter: ArbiterHandle) -
                 ModelActor::new(limits).guarded(guard)
             });
             model.replace(address.clone());
-            SinkHandle::new("model".to_owned(), false, address)
+            SinkHandle::new(MODEL.to_owned(), false, address)
         }),
     }
 }
 
-fn sink_child(sink: Configured, name: String, arbiter: ArbiterHandle) -> SinkChild {
-    let required = sink.options.required;
-    let sink = Configured { name: name.clone(), ..sink };
-    let room = SinkActor::room(&sink);
-    let make = SinkActor::factory_in(sink, Handle::current(), Arc::clone(&room));
-    SinkChild {
-        name: name.clone(),
-        required,
-        mailbox_bound: SinkActor::MAILBOX,
-        start: Box::new(move |guard| {
-            let actor = make.clone();
-            let address = SinkActor::start_in_arbiter(&arbiter, move |_| actor().guarded(guard));
-            SinkHandle::new(name.clone(), required, address).holding_in(Arc::clone(&room))
-        }),
-    }
-}
-
-/// Names by which sinks are told apart: two of the same spec get a number.
-fn unique_names(sinks: &[Configured]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for sink in sinks {
-        let numbered = (2..).map(|number| format!("{}#{number}", sink.name));
-        let mut candidates = std::iter::once(sink.name.clone()).chain(numbered);
-        names.extend(candidates.find(|name| !names.contains(name)));
-    }
-    names
+/// The sinks with names by which they are told apart.
+fn named(sinks: Vec<Configured>) -> Vec<(Configured, String)> {
+    let mut names = vec![MODEL.to_owned()];
+    let mut name = |sink: Configured| {
+        let name = unique_name(&sink.name, &names);
+        names.push(name.clone());
+        (sink, name)
+    };
+    sinks.into_iter().map(&mut name).collect()
 }

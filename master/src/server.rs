@@ -10,8 +10,8 @@ use std::{
 use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::{Context as _, anyhow};
 use futures::future::join_all;
-use heapster_shared::units::ByteSize;
-use tokio::{sync::mpsc, time::timeout};
+use heapster_shared::{spec::Spec, units::ByteSize};
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -20,14 +20,16 @@ use crate::{
     actors::{
         Drain, SinkChild,
         exit::Intensity,
+        lineup::{Lineup, Lineups},
         rate::Rates,
-        router::SinkSlot,
-        supervisor::{Supervisor, SupervisorConfig},
+        router::RouterSlot,
+        supervisor::{Launched, Supervisor, SupervisorConfig},
     },
     args::MasterArgs,
     core::{room::Room, sink_set::MOST_SINKS},
     grpc,
     observe::StatusHandle,
+    reload::{ReadConfig, SinkControl, Workshop},
 };
 
 /// A buddy that is silent for longer than this is taken for dead.
@@ -79,7 +81,8 @@ pub struct Master {
     shares: Shares<IpAddr>,
     context: grpc::Context,
     supervisor: Addr<Supervisor>,
-    sinks: Vec<Arc<SinkSlot>>,
+    lineups: Arc<Lineups>,
+    router: Arc<RouterSlot>,
     arbiters: Arbiters,
     failure: mpsc::Receiver<String>,
     drain_time: Duration,
@@ -121,11 +124,11 @@ impl Master {
             intensity: Intensity::default(),
             failure: failed,
         };
-        let (supervisor, sinks) = Supervisor::launch(config, sinks);
+        let Launched { supervisor, lineups, router } = Supervisor::launch(config, sinks)?;
         let context = grpc::Context {
             supervisor: supervisor.clone(),
             door,
-            sinks: sinks.clone().into(),
+            sinks: lineups.view(),
             streams: Arc::new(Room::new(args.streams_max_bytes.bytes())),
             turns: Arc::default(),
             limits: args.limits,
@@ -147,7 +150,8 @@ impl Master {
             shares,
             context,
             supervisor,
-            sinks,
+            lineups,
+            router,
             arbiters,
             failure,
             drain_time: args.drain_time,
@@ -182,7 +186,27 @@ impl Master {
     /// What the pages ask for the state of the master.
     #[must_use]
     pub fn status(&self) -> StatusHandle {
-        StatusHandle::new(self.supervisor.clone(), self.sinks.clone(), self.shares.clone())
+        StatusHandle::new(self.supervisor.clone(), self.lineups.view(), self.shares.clone())
+    }
+
+    /// Control over the sinks of these specs, which are the ones behind the first; started anew they
+    /// go to these arbiters.
+    pub(crate) fn control(
+        &self,
+        specs: &[Spec],
+        arbiters: Vec<ArbiterHandle>,
+        read: Option<ReadConfig>,
+    ) -> SinkControl {
+        let workshop = Workshop {
+            supervisor: self.supervisor.clone(),
+            lineups: Arc::clone(&self.lineups),
+            router: Arc::clone(&self.router),
+            arbiters,
+            drain_time: self.drain_time,
+            runtime: Handle::current(),
+        };
+        let slots = self.lineups.now().sinks.iter().skip(1).cloned().collect::<Vec<_>>();
+        SinkControl::new(workshop, specs.iter().cloned().zip(slots).collect(), read)
     }
 
     /// Cancelled as soon as the master stops taking anything in: it is not ready any more.
@@ -215,7 +239,7 @@ impl Master {
             })),
         };
         self.context.draining.cancel();
-        drain(&self.supervisor, &self.sinks, Instant::now() + self.drain_time).await;
+        drain(&self.supervisor, &self.lineups.now(), Instant::now() + self.drain_time).await;
         // The receipts of what the sinks have just written.
         self.context.ingests.close();
         let _ = timeout(CLOSE_TIME, self.context.ingests.wait()).await;
@@ -229,9 +253,9 @@ impl Master {
 }
 
 /// Tells the buddies and empties the sinks.
-async fn drain(supervisor: &Addr<Supervisor>, sinks: &[Arc<SinkSlot>], deadline: Instant) {
+async fn drain(supervisor: &Addr<Supervisor>, lineup: &Lineup, deadline: Instant) {
     let _ = timeout(CLOSE_TIME, supervisor.send(Drain { deadline })).await;
-    let draining = sinks.iter().filter_map(|slot| slot.handle()).map(|handle| async move {
+    let draining = lineup.all().filter_map(|slot| slot.handle()).map(|handle| async move {
         let drained = handle.drain.send(Drain { deadline });
         let late = tokio::time::timeout_at(deadline.into(), drained).await.is_err();
         if late {

@@ -19,6 +19,7 @@
 
 mod diagnostics;
 mod file;
+mod reread;
 
 use std::{ffi::OsString, fmt, io::Write, path::PathBuf, process::ExitCode};
 
@@ -30,6 +31,7 @@ use clap::{
 
 pub use diagnostics::{DiagnosticArgs, LogFormat};
 use file::ConfigFile;
+pub use reread::{FileSettings, file_settings, sentence};
 
 const ENV_PREFIX: &str = "HEAPSTER_";
 
@@ -95,6 +97,11 @@ impl<'a> Leaf<'a> {
         leaf
     }
 
+    /// Whether the command line sets an option.
+    fn is_given(&self, option: &KnownOption) -> bool {
+        self.matches.value_source(&option.id) == Some(ValueSource::CommandLine)
+    }
+
     /// What the environment and the file set and the command line does not.
     fn settings(&self, env: &impl Fn(&str) -> Option<String>) -> Result<Vec<Setting>, clap::Error> {
         let options = options(self.command);
@@ -102,7 +109,7 @@ impl<'a> Leaf<'a> {
         let mut file = self.file(env)?;
         for option in &options {
             let from_file = file.as_mut().and_then(|file| file.take(&option.key));
-            if self.matches.value_source(&option.id) == Some(ValueSource::CommandLine) {
+            if self.is_given(option) {
                 continue;
             }
             let variable = option.variable();

@@ -118,6 +118,12 @@ impl Options {
     }
 }
 
+/// Facts about this machine, without which figures say little, in a sentence.
+#[must_use]
+pub fn machine() -> String {
+    machine::facts()
+}
+
 /// Runs the bench for every size.
 ///
 /// # Errors

@@ -44,6 +44,8 @@ pub struct Request {
     pub headers: Vec<String>,
     /// The method; empty for `GET`.
     pub method: String,
+    /// The body; empty for none.
+    pub body: String,
 }
 
 impl Request {
@@ -89,7 +91,12 @@ impl Request {
     ) -> anyhow::Result<Answer> {
         let method = if self.method.is_empty() { "GET" } else { &self.method };
         let headers: String = self.headers.iter().map(|line| format!("{line}\r\n")).collect();
-        write!(stream, "{method} /{path} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n")?;
+        let length = match self.body.len() {
+            0 => String::new(),
+            length => format!("Content-Length: {length}\r\n"),
+        };
+        let head = format!("{method} /{path} HTTP/1.0\r\nHost: {address}\r\n{length}{headers}\r\n");
+        stream.write_all(format!("{head}{}", self.body).as_bytes())?;
         stream.flush()?;
         let mut answer = Vec::new();
         // A server that closes without a farewell in TLS has still answered.

@@ -59,6 +59,43 @@ fn each_page_takes_a_credential() {
     assert!(answer.body.contains("\\\"reader\\\" has read access"), "{}", answer.body);
 }
 
+/// Who may read changes nothing; an admin takes over a list of sinks, and a page in his browser does
+/// not, whatever the browser sends along.
+#[test]
+fn changing_sinks_takes_an_admin() {
+    let keys = Keys::new();
+    let (reader, admin) =
+        (keys.token("reader", &["--access", "read"]), keys.token("admin", &["--access", "admin"]));
+    let master = Master::start(&keys.master_options());
+    let url = format!("https://localhost:{}/api/v1/sinks", master.http);
+    let post = |token: &str, body: &str, more: &[&str]| {
+        let mut headers = vec![format!("authorization: Bearer {token}")];
+        headers.extend(more.iter().map(|line| (*line).to_owned()));
+        let (method, body) = ("POST".to_owned(), body.to_owned());
+        let request = Request {
+            authorities: keys.read("ca.crt"),
+            headers,
+            method,
+            body,
+            ..Request::default()
+        };
+        request.send(&url).unwrap()
+    };
+    let list = r#"["log"]"#;
+    assert_eq!(post("nonsense", list, &[]).status, 401);
+    assert_eq!(post(&reader, list, &[]).status, 403);
+    assert_eq!(post(&admin, list, &["origin: https://evil.example"]).status, 403);
+    assert_eq!(post(&admin, "log", &[]).status, 400);
+    let unknown = post(&admin, r#"["logg"]"#, &[]);
+    assert_eq!(unknown.status, 400);
+    assert!(unknown.body.contains("the known ones are"), "{}", unknown.body);
+    assert!(!master.ask(&keys, &reader, "/api/v1/sinks").body.contains("\"log\""));
+    let taken = post(&admin, list, &[]);
+    assert_eq!(taken.status, 200, "{}", taken.body);
+    assert!(taken.body.contains(r#""added":["log"]"#), "{}", taken.body);
+    assert!(master.ask(&keys, &reader, "/api/v1/sinks").body.contains("\"log\""));
+}
+
 /// A browser is asked for the token as a password, and sees a page that says what is wrong.
 #[test]
 fn a_browser_may_give_the_token_as_a_password() {

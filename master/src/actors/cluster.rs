@@ -136,7 +136,7 @@ impl Cluster {
             ctx.set_mailbox_capacity(MAILBOX_BOUND);
             let last = EntityId(config.last_entity.load(Relaxed));
             Self {
-                members: Members::new(config.router.required()),
+                members: Members::new(config.router.sinks().clone()),
                 inventory: Inventory::new(config.max_hosts),
                 assigner: Assigner::new(config.resolution, unix_ms()),
                 plans_soon: false,

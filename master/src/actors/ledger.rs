@@ -9,15 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use heapster_shared::Map;
 use tokio::sync::oneshot;
 
-pub use crate::core::cursors::Admission;
+use super::lineup::LineupView;
 use crate::{
-    core::{cursors::Cursors, sink_set::SinkSet},
+    core::{
+        cursors::{Admission, Cursors},
+        sink_set::SinkSet,
+    },
     delivery::{Outcome, Ticket, Watch},
 };
 
 /// The frames of one instance of a buddy.
 #[derive(Debug)]
 pub struct Ledger {
+    sinks: LineupView,
     state: Mutex<State>,
 }
 
@@ -28,29 +32,37 @@ struct State {
     waiting: Map<u64, Vec<oneshot::Sender<()>>>,
 }
 
+/// A frame that is to be routed.
+#[derive(Debug)]
+pub struct Admitted {
+    /// To whom.
+    pub to: SinkSet,
+    /// Who gets it settles it.
+    pub ticket: Ticket,
+    /// Where its outcome will be.
+    pub outcome: oneshot::Receiver<Outcome>,
+}
+
 impl Ledger {
-    /// The ledger of an instance that has sent nothing yet; with the sinks that acknowledgements
-    /// wait for.
+    /// The ledger of an instance that has sent nothing yet; with the sinks, of which
+    /// acknowledgements wait for the required ones.
     #[must_use]
-    pub fn new(required: SinkSet) -> Self {
-        let state = State { cursors: Cursors::new(required), waiting: Map::default() };
-        Self { state: Mutex::new(state) }
+    pub fn new(sinks: LineupView) -> Self {
+        let cursors = Cursors::new(&sinks.roster());
+        Self { sinks, state: Mutex::new(State { cursors, waiting: Map::default() }) }
     }
 
     /// Whether a frame is to be routed, and to whom; they are taken to hold it from then on, until
-    /// the [`Ledger::ticket`] of it says otherwise.
-    pub fn admit(&self, sequence: u64) -> Admission {
-        self.lock().cursors.admit(sequence)
-    }
-
-    /// The ticket of a frame that was admitted for these sinks, and where its outcome will be.
-    #[must_use]
-    pub fn ticket(
-        self: &Arc<Self>,
-        sequence: u64,
-        to: SinkSet,
-    ) -> (Ticket, oneshot::Receiver<Outcome>) {
-        Ticket::watched(Arc::new(Routed { ledger: Arc::clone(self), sequence, to }))
+    /// its ticket says otherwise. `None` where each sink has it or holds it.
+    pub fn admit(self: &Arc<Self>, sequence: u64) -> Option<Admitted> {
+        let (to, as_of) = {
+            let mut state = self.lock();
+            let Admission::Route(to) = state.cursors.admit(sequence) else { return None };
+            (to, state.cursors.version())
+        };
+        let routed = Routed { ledger: Arc::clone(self), sequence, to, as_of };
+        let (ticket, outcome) = Ticket::watched(Arc::new(routed));
+        Some(Admitted { to, ticket, outcome })
     }
 
     /// Whether the frame before this one came here too, or there is none: otherwise what it had
@@ -62,6 +74,7 @@ impl Ledger {
 
     /// Waits until nobody holds a frame; whether every sink that should have it has it then.
     pub async fn outcome(&self, sequence: u64) -> bool {
+        let mut sinks = self.sinks.clone();
         loop {
             let released = {
                 let mut state = self.lock();
@@ -69,12 +82,37 @@ impl Ledger {
                     return state.cursors.is_delivered(sequence);
                 }
                 let (sender, released) = oneshot::channel();
-                state.waiting.entry(sequence).or_default().push(sender);
+                let waiting = state.waiting.entry(sequence).or_default();
+                waiting.retain(|waiter| !waiter.is_closed());
+                waiting.push(sender);
                 released
             };
-            // It may have been admitted again by then, so that the loop looks again.
-            let _ = released.await;
+            // It may have been admitted again by then, and who held it may be a sink no more, so
+            // that the loop looks again.
+            tokio::select! {
+                _ = released => {}
+                () = sinks.changed() => {}
+            }
         }
+    }
+
+    /// Waits until a frame is delivered because who lacked it is a sink no more; for ever where that
+    /// does not happen.
+    pub async fn relieved(&self, sequence: u64) {
+        let mut sinks = self.sinks.clone();
+        loop {
+            sinks.changed().await;
+            let state = self.lock();
+            if !state.cursors.is_pending(sequence) && state.cursors.is_delivered(sequence) {
+                return;
+            }
+        }
+    }
+
+    /// Whether every sink that should have a frame has it for good.
+    #[must_use]
+    pub fn is_delivered(&self, sequence: u64) -> bool {
+        self.lock().cursors.is_delivered(sequence)
     }
 
     /// The newest frame that any sink has for good.
@@ -83,12 +121,13 @@ impl Ledger {
         self.lock().cursors.last()
     }
 
-    fn release(&self, sequence: u64, sinks: SinkSet, for_good: bool) {
+    fn release(&self, routed: &Routed, sinks: SinkSet, for_good: bool) {
+        let (sequence, as_of) = (routed.sequence, routed.as_of);
         let mut state = self.lock();
         if for_good {
-            state.cursors.passed(sequence, sinks);
+            state.cursors.passed(sequence, sinks, as_of);
         }
-        let nobody = state.cursors.released(sequence, sinks);
+        let nobody = state.cursors.released(sequence, sinks, as_of);
         let waiting = if nobody { state.waiting.remove(&sequence) } else { None };
         drop(state);
         for waiter in waiting.into_iter().flatten() {
@@ -97,9 +136,16 @@ impl Ledger {
         }
     }
 
-    /// Nothing panics while it holds this lock, and each change leaves the state whole.
+    /// The state, by the sinks there are now. Nothing panics while it holds this lock, and each
+    /// change leaves the state whole.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { cursors, waiting } = &mut *state;
+        if cursors.follow(&self.sinks.roster()) {
+            // Who waits for a sink that has gone is woken by its going.
+            waiting.retain(|sequence, _| cursors.is_pending(*sequence));
+        }
+        state
     }
 }
 
@@ -110,22 +156,24 @@ struct Routed {
     sequence: u64,
     /// The sinks that it was routed to this time.
     to: SinkSet,
+    /// The version of the roster that these are of.
+    as_of: u64,
 }
 
 impl Watch for Routed {
     fn settled(&self, sinks: SinkSet, outcome: &Outcome) {
-        let sinks = self.to.only(sinks);
-        self.ledger.release(self.sequence, sinks, outcome.is_for_good());
+        self.ledger.release(self, self.to.only(sinks), outcome.is_for_good());
     }
 
     fn ended(&self) {
-        self.ledger.release(self.sequence, self.to, false);
+        self.ledger.release(self, self.to, false);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::lineup::Lineups;
 
     const A: SinkSet = SinkSet::one(0);
     const B: SinkSet = SinkSet::one(1);
@@ -134,30 +182,33 @@ mod tests {
         Outcome::Retry { reason: "full".into() }
     }
 
+    fn ledger(lineups: &Lineups) -> Arc<Ledger> {
+        Arc::new(Ledger::new(lineups.view()))
+    }
+
     fn route(ledger: &Arc<Ledger>, sequence: u64) -> (SinkSet, Ticket, oneshot::Receiver<Outcome>) {
-        let Admission::Route(to) = ledger.admit(sequence) else { panic!("nobody lacks it") };
-        let (ticket, outcome) = ledger.ticket(sequence, to);
+        let Admitted { to, ticket, outcome } = ledger.admit(sequence).expect("nobody lacks it");
         (to, ticket, outcome)
     }
 
     #[tokio::test]
     async fn a_frame_is_routed_once_and_answered_each_time() {
-        let ledger = Arc::new(Ledger::new(A));
+        let ledger = ledger(&Lineups::requiring(1));
         let (to, ticket, _outcome) = route(&ledger, 1);
         assert_eq!(to, A.with(SinkSet::OTHERS));
-        assert_eq!(ledger.admit(1), Admission::Known, "it is pending");
+        assert!(ledger.admit(1).is_none(), "it is pending");
         let waiter = Arc::clone(&ledger);
         let outcome = tokio::spawn(async move { waiter.outcome(1).await });
         ticket.of(SinkSet::OTHERS).settle(Outcome::Delivered);
         ticket.settle(Outcome::Delivered);
         assert!(outcome.await.unwrap());
-        assert_eq!(ledger.admit(1), Admission::Known, "it is delivered");
+        assert!(ledger.admit(1).is_none(), "it is delivered");
         assert_eq!(ledger.last_delivered(), 1);
     }
 
     #[test]
     fn a_gap_before_a_frame_is_seen() {
-        let ledger = Arc::new(Ledger::new(A));
+        let ledger = ledger(&Lineups::requiring(1));
         assert!(ledger.follows(1), "nothing comes before the first");
         assert!(!ledger.follows(7), "a master that was started in between");
         let (_, ticket, _outcome) = route(&ledger, 7);
@@ -169,7 +220,7 @@ mod tests {
     /// What one required sink could not take comes again, and only that sink is to have it.
     #[tokio::test]
     async fn a_frame_to_be_sent_again_goes_to_who_lacks_it() {
-        let ledger = Arc::new(Ledger::new(A.with(B)));
+        let ledger = ledger(&Lineups::requiring(2));
         let (_, ticket, _outcome) = route(&ledger, 1);
         drop(ticket);
         assert!(!ledger.outcome(1).await, "a router that died has given it to nobody");
@@ -185,6 +236,27 @@ mod tests {
         assert_eq!(to, B);
         ticket.of(B).settle(Outcome::Delivered);
         ticket.leave();
+        assert!(ledger.outcome(1).await);
+    }
+
+    /// A required sink hangs and is removed: who waits for what it alone held is told at once that
+    /// it is delivered, whatever becomes of the sink's tickets.
+    #[tokio::test]
+    async fn a_sink_that_is_removed_holds_nothing_back() {
+        let lineups = Lineups::requiring(2);
+        let ledger = ledger(&lineups);
+        let (_, ticket, _outcome) = route(&ledger, 1);
+        let [hung, steady] = [ticket.of(B), ticket.of(A.with(SinkSet::OTHERS))];
+        steady.settle(Outcome::Delivered);
+        ticket.leave();
+        let mut first = Box::pin(ledger.relieved(1));
+        let mut again = Box::pin(ledger.outcome(1));
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        assert!(futures::poll!(again.as_mut()).is_pending());
+        lineups.change(|lineup| lineup.roster.remove(B));
+        first.await;
+        assert!(again.await);
+        hung.settle(retry());
         assert!(ledger.outcome(1).await);
     }
 }

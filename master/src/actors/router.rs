@@ -1,6 +1,6 @@
 //! The router: hands each payload to the sinks that it is for.
 //!
-//! - owns: the sinks in the order of the configuration.
+//! - owns: a view of the sinks, which come and go while it runs.
 //! - receives: [`Route`], from clusters.
 //! - sends: `Offer` to each sink, by `try_send`; a required sink gets a ticket of its own.
 //! - mailbox bound: [`MAILBOX_BOUND`] messages, and [`MAILBOX_BYTES`] of payloads.
@@ -8,7 +8,7 @@
 //!   a sink's mailbox is full, a required sink's ticket is settled the same way; for any other sink
 //!   the payload is dropped and counted.
 //! - when it dies: tickets it held ask for their batches again, and its supervisor starts another;
-//!   it has no state but the list of sinks.
+//!   it has no state.
 
 mod slot;
 
@@ -22,6 +22,7 @@ use tracing::warn;
 use super::{
     Observe,
     exit::ExitGuard,
+    lineup::LineupView,
     mailbox::{Mailbox, takes_queued},
 };
 use crate::{
@@ -53,7 +54,7 @@ pub struct Route {
 
 /// The router.
 pub struct Router {
-    sinks: Vec<Arc<SinkSlot>>,
+    sinks: LineupView,
     routed: u64,
     _exit: ExitGuard,
 }
@@ -61,11 +62,7 @@ pub struct Router {
 impl Router {
     /// Starts a router on an arbiter.
     #[must_use]
-    pub fn start_on(
-        arbiter: &ArbiterHandle,
-        sinks: Vec<Arc<SinkSlot>>,
-        exit: ExitGuard,
-    ) -> Mailbox<Self> {
+    pub fn start_on(arbiter: &ArbiterHandle, sinks: LineupView, exit: ExitGuard) -> Mailbox<Self> {
         Mailbox::new(Self::start_in_arbiter(arbiter, move |ctx| {
             ctx.set_mailbox_capacity(MAILBOX_BOUND);
             Self { sinks, routed: 0, _exit: exit }
@@ -73,13 +70,11 @@ impl Router {
     }
 
     /// Hands a payload to a sink, if it is one of those that it is for.
-    fn hand(&self, index: usize, payload: &Payload, passage: &Passage) {
-        let slot = &self.sinks[index];
-        let whom = if slot.required { SinkSet::one(index) } else { SinkSet::OTHERS };
-        if !passage.to.has(whom) {
+    fn hand(slot: &SinkSlot, payload: &Payload, passage: &Passage) {
+        if !passage.to.has(slot.whom) {
             return;
         }
-        let ticket = slot.required.then(|| passage.ticket.of(whom));
+        let ticket = slot.is_required().then(|| passage.ticket.of(slot.whom));
         let Err(ungiven) = slot.offer(payload, ticket, &passage.origin) else { return };
         if let Some(ticket) = ungiven.ticket {
             let reason = format!("sink {} {}", slot.name, ungiven.why);
@@ -105,7 +100,7 @@ impl Handler<Route> for Router {
     fn handle(&mut self, route: Route, _: &mut Self::Context) {
         self.routed += 1;
         let Route { payload, passage, place } = route;
-        (0..self.sinks.len()).for_each(|index| self.hand(index, &payload, &passage));
+        self.sinks.now().sinks.iter().for_each(|slot| Self::hand(slot, &payload, &passage));
         drop(place);
         // Those that are not required have had their turn, whatever they make of it.
         passage.ticket.of(SinkSet::OTHERS).settle(Outcome::Delivered);
@@ -118,7 +113,7 @@ impl Handler<Observe<Vec<ActorStatus>>> for Router {
 
     fn handle(&mut self, _: Observe<Vec<ActorStatus>>, _: &mut Self::Context) -> Self::Result {
         let dropped = |slot: &Arc<SinkSlot>| (slot.name.clone(), slot.dropped_samples().into());
-        let dropped: serde_json::Map<_, _> = self.sinks.iter().map(dropped).collect();
+        let dropped: serde_json::Map<_, _> = self.sinks.now().all().map(dropped).collect();
         vec![ActorStatus {
             path: "router".to_owned(),
             mailbox_bound: MAILBOX_BOUND,
@@ -135,27 +130,22 @@ impl Handler<Observe<Vec<ActorStatus>>> for Router {
 pub struct RouterSlot {
     mailbox: ArcSwapOption<Mailbox<Router>>,
     room: Arc<Room>,
-    required: SinkSet,
+    sinks: LineupView,
 }
 
 impl Default for RouterSlot {
     /// A slot without sinks.
     fn default() -> Self {
-        Self::new(&[])
+        Self::new(LineupView::default())
     }
 }
 
 impl RouterSlot {
     /// A slot that no router has filled yet, for one that hands to these sinks.
     #[must_use]
-    pub fn new(sinks: &[Arc<SinkSlot>]) -> Self {
-        let required = sinks.iter().enumerate().filter(|(_, slot)| slot.required);
-        let required = required.map(|(index, _)| SinkSet::one(index));
-        Self {
-            mailbox: ArcSwapOption::empty(),
-            room: Arc::new(Room::new(MAILBOX_BYTES)),
-            required: required.fold(SinkSet::EMPTY, SinkSet::with),
-        }
+    pub fn new(sinks: LineupView) -> Self {
+        let room = Arc::new(Room::new(MAILBOX_BYTES));
+        Self { mailbox: ArcSwapOption::empty(), room, sinks }
     }
 
     /// Puts a router that has started here.
@@ -175,10 +165,19 @@ impl RouterSlot {
         self.mailbox.load().as_ref().map_or(0, |mailbox| mailbox.depth())
     }
 
-    /// The sinks that acknowledgements wait for.
+    /// The sinks that it hands to.
     #[must_use]
-    pub const fn required(&self) -> SinkSet {
-        self.required
+    pub const fn sinks(&self) -> &LineupView {
+        &self.sinks
+    }
+
+    /// Waits until what is handed out goes to the newest sinks only. Whoever stops one that is not
+    /// among them any more does so after this, so that nothing is handed to it behind its back.
+    pub async fn settled(&self) {
+        if let Some(mailbox) = self.mailbox() {
+            // One that has died hands out nothing more.
+            let _ = mailbox.ask(Observe::<Vec<ActorStatus>>::default()).await;
+        }
     }
 
     /// What waits for it, in bytes.

@@ -1,8 +1,8 @@
 //! The root of the tree of actors: starts the children, and starts them again when they fail.
 //!
 //! - owns: the children with the factory of each, and the clusters by name.
-//! - receives: [`FindCluster`], [`ListClusters`], `Observe`, `Drain`; and the exit of each child,
-//!   through its guard.
+//! - receives: [`FindCluster`], [`ListClusters`], [`StartSink`], [`LetGo`], `Observe`, `Drain`; and
+//!   the exit of each child, through its guard.
 //! - sends: `Observe` and `Drain` to the children.
 //! - mailbox bound: [`MAILBOX_BOUND`].
 //! - when full: whoever asks waits; it is asked once a connection, never on the way of a sample.
@@ -10,6 +10,7 @@
 //!   [`Intensity`] allows: a person has to look, and the buddies keep what they have.
 
 mod children;
+mod sinks;
 #[cfg(test)]
 mod tests;
 
@@ -34,10 +35,12 @@ use super::{
     Drain, Observe, SinkChild,
     cluster::{Cluster, ClusterConfig},
     exit::{Exit, ExitGuard, Intensity},
+    lineup::{Lineup, Lineups},
     mailbox::Mailbox,
-    router::{RouterSlot, SinkSlot},
+    router::RouterSlot,
 };
 use crate::status::ActorStatus;
+pub use sinks::{LetGo, StartSink};
 
 /// Messages that may wait for the supervisor.
 pub const MAILBOX_BOUND: usize = 256;
@@ -103,64 +106,89 @@ pub struct ListedCluster {
 
 type ClusterSlot = Arc<ArcSwapOption<Mailbox<Cluster>>>;
 
+/// A supervisor that has started.
+#[derive(Debug)]
+pub struct Launched {
+    /// Itself.
+    pub supervisor: Addr<Supervisor>,
+    /// The sinks.
+    pub lineups: Arc<Lineups>,
+    /// What hands payloads to them.
+    pub router: Arc<RouterSlot>,
+}
+
 /// The supervisor actor.
 pub struct Supervisor {
     config: SupervisorConfig,
     router: Arc<RouterSlot>,
     children: Vec<Child>,
+    /// Numbers given to children.
+    last_child: u64,
     clusters: BTreeMap<Arc<str>, ClusterSlot>,
     stopping: bool,
 }
 
 impl Supervisor {
-    /// Starts the supervisor with its router and these sinks; gives where the sinks will be.
-    #[must_use]
+    /// Starts the supervisor with its router and these sinks.
+    ///
+    /// # Errors
+    /// When there are more required sinks than there are places.
     pub fn launch(
         config: SupervisorConfig,
         sinks: Vec<SinkChild>,
-    ) -> (Addr<Self>, Vec<Arc<SinkSlot>>) {
-        let slot = |sink: &SinkChild| Arc::new(SinkSlot::new(sink.name.clone(), sink.required));
-        let slots: Vec<Arc<SinkSlot>> = sinks.iter().map(slot).collect();
-        let router = Arc::new(RouterSlot::new(&slots));
-        let mut children = vec![children::router(&config, &router, &slots)];
-        let pairs = sinks.into_iter().zip(&slots);
-        children.extend(pairs.map(|(sink, slot)| children::sink(sink, slot)));
+    ) -> Result<Launched, sinks::NoPlace> {
+        let mut lineup = Lineup::default();
+        let mut children = Vec::new();
+        for sink in sinks {
+            let slot = sinks::slot_of(&sink, &mut lineup)?;
+            children.push(children::sink(sink, &slot));
+            lineup.sinks.push(slot);
+        }
+        let lineups = Arc::new(Lineups::new(lineup));
+        let router = Arc::new(RouterSlot::new(lineups.view()));
+        children.insert(0, children::router(&config, &router));
         let arbiter = config.arbiters[0].clone();
-        let address = Self::start_in_arbiter(&arbiter, move |ctx| {
+        let own = Arc::clone(&router);
+        let supervisor = Self::start_in_arbiter(&arbiter, move |ctx| {
             ctx.set_mailbox_capacity(MAILBOX_BOUND);
-            Self { config, router, children, clusters: BTreeMap::new(), stopping: false }
+            let clusters = BTreeMap::new();
+            Self { config, router: own, children, last_child: 0, clusters, stopping: false }
         });
-        (address, slots)
+        Ok(Launched { supervisor, lineups, router })
     }
 
     fn start_child(&mut self, index: usize, ctx: &mut Context<Self>) {
         let Some(child) = self.children.get_mut(index) else { return };
+        if child.number == 0 {
+            self.last_child += 1;
+            child.number = self.last_child;
+        }
         let (guard, ended) = ExitGuard::new();
         child.start(guard);
-        let path = child.path.clone();
+        let number = child.number;
         ctx.spawn(ended.into_actor(self).map(move |exit, supervisor, ctx| {
-            supervisor.child_ended(&path, exit.unwrap_or(Exit::Killed), ctx);
+            supervisor.child_ended(number, &exit.unwrap_or(Exit::Killed), ctx);
         }));
     }
 
-    fn child_ended(&mut self, path: &str, exit: Exit, ctx: &mut Context<Self>) {
-        let Some(index) = self.children.iter().position(|child| child.path == path) else { return };
-        if self.stopping {
-            info!(actor = path, %exit, "an actor has stopped");
-            return;
-        }
+    fn child_ended(&mut self, number: u64, exit: &Exit, ctx: &mut Context<Self>) {
+        let mut children = self.children.iter();
+        let Some(index) = children.position(|child| child.number == number) else { return };
         let child = &mut self.children[index];
-        if exit.is_final() {
-            info!(actor = path, %exit, "an actor has stopped");
-            self.remove(index);
+        if self.stopping || exit.is_final() || child.leaving {
+            info!(actor = child.path, %exit, "an actor has stopped");
+            if !self.stopping {
+                self.remove(index);
+            }
             return;
         }
         child.last_exit = exit.to_string();
         if child.restarts.allow(self.config.intensity, Instant::now()) {
-            warn!(actor = path, %exit, "an actor is started again");
+            warn!(actor = child.path, %exit, "an actor is started again");
             self.start_child(index, ctx);
         } else {
-            self.give_up(path, &exit);
+            let path = child.path.clone();
+            self.give_up(&path, exit);
         }
     }
 

@@ -5,20 +5,34 @@
 //! frame is delivered when every cursor has passed it, and one that comes again goes to those sinks
 //! only that neither have it nor hold it.
 //!
+//! Sinks come and go while the log goes on ([`Cursors::follow`]). One that comes begins behind what
+//! has come already: that is taken for its own. Of one that has gone nothing is waited for any more.
+//! What is said of a sink is said as of a version of the [`Roster`], so that late news of one that
+//! has gone are not taken for news of another at its place.
+//!
 //! What is remembered is bounded: of each cursor a number of ranges (see [`Delivered`]), and the
 //! frames that sinks hold, whose number is bounded by what holds them.
 
 use heapster_shared::Map;
 
-use super::{delivered::Delivered, sink_set::SinkSet};
+use super::{delivered::Delivered, roster::Roster, sink_set::SinkSet};
 
 /// The cursors.
 #[derive(Debug)]
 pub struct Cursors {
-    wanted: SinkSet,
-    cursors: Vec<(SinkSet, Delivered)>,
+    /// Of the roster that they follow.
+    version: u64,
+    cursors: Vec<Cursor>,
     /// Frames on their way to sinks, or held by them.
     pending: Map<u64, SinkSet>,
+}
+
+#[derive(Debug)]
+struct Cursor {
+    sink: SinkSet,
+    /// The version of the roster in which the sink came.
+    since: u64,
+    delivered: Delivered,
 }
 
 /// What a frame is to the cursors.
@@ -31,18 +45,54 @@ pub enum Admission {
 }
 
 impl Cursors {
-    /// Cursors at the start of a log, one for each of these sinks.
+    /// Cursors at the start of a log.
     #[must_use]
-    pub fn new(required: SinkSet) -> Self {
-        let wanted = required.with(SinkSet::OTHERS);
-        let cursors = wanted.each().map(|sink| (sink, Delivered::default())).collect();
-        Self { wanted, cursors, pending: Map::default() }
+    pub fn new(roster: &Roster) -> Self {
+        let all = std::iter::once((SinkSet::OTHERS, 0)).chain(roster.sinks());
+        let cursor = |(sink, since)| Cursor { sink, since, delivered: Delivered::default() };
+        Self {
+            version: roster.version(),
+            cursors: all.map(cursor).collect(),
+            pending: Map::default(),
+        }
+    }
+
+    /// Takes over which sinks there are; whether they are others than before.
+    pub fn follow(&mut self, roster: &Roster) -> bool {
+        if self.version == roster.version() {
+            return false;
+        }
+        self.version = roster.version();
+        let stays = |cursor: &Cursor| {
+            let mut sinks = roster.sinks();
+            cursor.sink == SinkSet::OTHERS || sinks.any(|sink| sink == (cursor.sink, cursor.since))
+        };
+        let gone: Vec<Cursor> = self.cursors.extract_if(.., |cursor| !stays(cursor)).collect();
+        for held in self.pending.values_mut() {
+            *held = gone.iter().fold(*held, |held, cursor| held.without(cursor.sink));
+        }
+        self.pending.retain(|_, held| !held.is_empty());
+        let known =
+            |cursors: &[Cursor], new| cursors.iter().any(|had| (had.sink, had.since) == new);
+        let new: Vec<_> = roster.sinks().filter(|new| !known(&self.cursors, *new)).collect();
+        for (sink, since) in new {
+            let delivered = self.came();
+            self.cursors.push(Cursor { sink, since, delivered });
+        }
+        true
+    }
+
+    /// The version of the roster that they follow.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
     }
 
     /// Whom a frame is to be given to.
     pub fn admit(&mut self, sequence: u64) -> Admission {
         let held = self.pending.get(&sequence).copied().unwrap_or_default();
-        let lacking = self.wanted.without(self.have(sequence)).without(held);
+        let wanted = self.sinks(|_| true);
+        let lacking = wanted.without(self.have(sequence)).without(held);
         if lacking.is_empty() {
             return Admission::Known;
         }
@@ -50,19 +100,20 @@ impl Cursors {
         Admission::Route(lacking)
     }
 
-    /// These sinks have the frame for good.
-    pub fn passed(&mut self, sequence: u64, sinks: SinkSet) {
-        for (sink, delivered) in &mut self.cursors {
-            if sinks.has(*sink) {
-                delivered.insert(sequence);
+    /// These sinks, as of a version, have the frame for good.
+    pub fn passed(&mut self, sequence: u64, sinks: SinkSet, as_of: u64) {
+        for cursor in &mut self.cursors {
+            if sinks.has(cursor.sink) && cursor.since <= as_of {
+                cursor.delivered.insert(sequence);
             }
         }
     }
 
-    /// These sinks hold the frame no more; whether nobody does now.
-    pub fn released(&mut self, sequence: u64, sinks: SinkSet) -> bool {
+    /// These sinks, as of a version, hold the frame no more; whether nobody does now.
+    pub fn released(&mut self, sequence: u64, sinks: SinkSet, as_of: u64) -> bool {
+        let meant = self.sinks(|cursor| cursor.since <= as_of).only(sinks);
         let Some(held) = self.pending.get_mut(&sequence) else { return true };
-        *held = held.without(sinks);
+        *held = held.without(meant);
         let nobody = held.is_empty();
         if nobody {
             self.pending.remove(&sequence);
@@ -79,7 +130,7 @@ impl Cursors {
     /// Whether every cursor has passed the frame.
     #[must_use]
     pub fn is_delivered(&self, sequence: u64) -> bool {
-        self.cursors.iter().all(|(_, delivered)| delivered.contains(sequence))
+        self.cursors.iter().all(|cursor| cursor.delivered.contains(sequence))
     }
 
     /// Whether the frame came here before, whatever became of it.
@@ -91,91 +142,27 @@ impl Cursors {
     /// The newest frame that any cursor has passed.
     #[must_use]
     pub fn last(&self) -> u64 {
-        self.cursors.iter().map(|(_, delivered)| delivered.last()).max().unwrap_or(0)
+        self.cursors.iter().map(|cursor| cursor.delivered.last()).max().unwrap_or(0)
+    }
+
+    /// What has come already: those that are not required were offered it, or are about to be.
+    fn came(&self) -> Delivered {
+        let others = self.cursors.iter().find(|cursor| cursor.sink == SinkSet::OTHERS);
+        let mut came = others.map(|cursor| cursor.delivered.clone()).unwrap_or_default();
+        self.pending.keys().for_each(|sequence| came.insert(*sequence));
+        came
     }
 
     /// The sinks that have the frame for good.
     fn have(&self, sequence: u64) -> SinkSet {
-        let have = self.cursors.iter().filter(|(_, delivered)| delivered.contains(sequence));
-        have.fold(SinkSet::EMPTY, |have, (sink, _)| have.with(*sink))
+        self.sinks(|cursor| cursor.delivered.contains(sequence))
+    }
+
+    fn sinks(&self, are_meant: impl Fn(&Cursor) -> bool) -> SinkSet {
+        let meant = self.cursors.iter().filter(|cursor| are_meant(cursor));
+        meant.fold(SinkSet::EMPTY, |sinks, cursor| sinks.with(cursor.sink))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const A: SinkSet = SinkSet::one(0);
-    const B: SinkSet = SinkSet::one(1);
-
-    fn both() -> Cursors {
-        Cursors::new(A.with(B))
-    }
-
-    fn pass(cursors: &mut Cursors, sequence: u64, sinks: SinkSet) {
-        cursors.passed(sequence, sinks);
-        cursors.released(sequence, sinks);
-    }
-
-    /// The promise in one example: what one sink lacks goes to that sink only.
-    #[test]
-    fn a_frame_goes_again_to_those_that_lack_it() {
-        let mut cursors = both();
-        let all = A.with(B).with(SinkSet::OTHERS);
-        assert_eq!(cursors.admit(1), Admission::Route(all));
-        pass(&mut cursors, 1, A.with(SinkSet::OTHERS));
-        assert_eq!(cursors.admit(1), Admission::Known, "B holds it");
-        assert!(cursors.released(1, B), "B gives it back");
-        assert!(!cursors.is_delivered(1) && cursors.is_known(1));
-        assert_eq!(cursors.admit(1), Admission::Route(B));
-        pass(&mut cursors, 1, B);
-        assert!(cursors.is_delivered(1));
-        assert_eq!(cursors.admit(1), Admission::Known);
-    }
-
-    /// A master without required sinks acknowledges what it has handed out.
-    #[test]
-    fn without_required_sinks_the_others_decide() {
-        let mut cursors = Cursors::new(SinkSet::EMPTY);
-        assert_eq!(cursors.admit(1), Admission::Route(SinkSet::OTHERS));
-        assert!(!cursors.is_delivered(1));
-        pass(&mut cursors, 1, SinkSet::OTHERS);
-        assert!(cursors.is_delivered(1));
-    }
-
-    proptest! {
-        /// Whatever sinks take and give back, and however often frames come: no sink is given a
-        /// frame that it has or holds, and a frame is delivered exactly when all have it.
-        #[test]
-        fn no_sink_is_given_a_frame_twice(
-            steps in prop::collection::vec((1_u64..12, 0_usize..3, any::<bool>()), 0..200),
-        ) {
-            let sinks = [A, B, SinkSet::OTHERS];
-            let mut cursors = both();
-            let mut holds: BTreeSet<(u64, usize)> = BTreeSet::new();
-            let mut has: BTreeMap<u64, BTreeSet<usize>> = BTreeMap::new();
-            for (sequence, sink, takes) in steps {
-                if holds.remove(&(sequence, sink)) {
-                    if takes {
-                        cursors.passed(sequence, sinks[sink]);
-                        has.entry(sequence).or_default().insert(sink);
-                    }
-                    let nobody = cursors.released(sequence, sinks[sink]);
-                    prop_assert_eq!(nobody, !holds.iter().any(|(held, _)| *held == sequence));
-                } else if let Admission::Route(to) = cursors.admit(sequence) {
-                    for (index, one) in sinks.iter().enumerate().filter(|(_, one)| to.has(**one)) {
-                        let had = has.get(&sequence).is_some_and(|has| has.contains(&index));
-                        prop_assert!(!had, "{one:?} has {sequence}");
-                        prop_assert!(holds.insert((sequence, index)), "{one:?} holds {sequence}");
-                    }
-                }
-                let all = has.get(&sequence).map_or(0, BTreeSet::len) == sinks.len();
-                prop_assert_eq!(cursors.is_delivered(sequence), all);
-            }
-        }
-    }
-}
+mod tests;

@@ -4,12 +4,16 @@
 //! say nothing of what runs. Looking takes `read`; what changes something, and `/debug`, takes
 //! `admin`. A token comes as `authorization: Bearer TOKEN`, or, so that a browser can ask for it, as
 //! the password of `Basic` under whatever name.
+//!
+//! What changes something is refused to web pages, that is to requests with an `Origin`: a page of
+//! anybody's that is open in a browser could make them with what the browser remembers, or to a
+//! master that listens to this machine alone and asks nobody.
 
 use std::{any::Any, sync::Arc};
 
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{
-    Error, HttpResponse,
+    Error, HttpMessage as _, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{Extensions, ServiceRequest, ServiceResponse},
     http::{Method, StatusCode, header},
@@ -22,12 +26,17 @@ use heapster_shared::access::{Access, Token, TokenHash};
 use rustls::pki_types::CertificateDer;
 
 use super::{error::ErrorAnswer, html::escape};
-use crate::access::{Door, Shown, bearer};
+use crate::access::{Door, Shown, Who, bearer};
 
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 const CHALLENGE: &str = "Bearer realm=\"heapster\", Basic realm=\"heapster: the password is a token\", charset=\"UTF-8\"";
 /// Longest header with a name and a password.
 const MAX_BASIC_BYTES: usize = 2048;
+
+const NOT_FOR_PAGES: &str = "nothing is changed for a web page: use a program such as curl";
+
+/// Who makes the request has shown who he is, and was recognised.
+pub(super) struct Identified;
 
 /// The certificates that a client has shown on a connection.
 struct Chain(Arc<[CertificateDer<'static>]>);
@@ -70,16 +79,27 @@ fn denial(request: &ServiceRequest) -> Option<(StatusCode, String)> {
         Err(why) => return Some((StatusCode::UNAUTHORIZED, why)),
     };
     let needed = needed(request.method(), path);
+    if !looks(request.method()) && request.headers().contains_key(header::ORIGIN) {
+        return Some((StatusCode::FORBIDDEN, NOT_FOR_PAGES.to_owned()));
+    }
     match rules.access(&who) {
-        Some(access) if access >= needed => None,
+        Some(access) if access >= needed => {
+            if !matches!(who, Who::Anyone) {
+                request.extensions_mut().insert(Identified);
+            }
+            None
+        }
         access => Some((StatusCode::FORBIDDEN, forbidden(who.name(), needed, access))),
     }
 }
 
+fn looks(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 fn needed(method: &Method, path: &str) -> Access {
-    let looks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     let inside = path == "/debug" || path.starts_with("/debug/");
-    if looks && !inside { Access::Read } else { Access::Admin }
+    if looks(method) && !inside { Access::Read } else { Access::Admin }
 }
 
 fn forbidden(name: &str, needed: Access, has: Option<Access>) -> String {

@@ -18,9 +18,12 @@ use super::{
     model::{PointAnswer, SeriesAnswer, SeriesListAnswer},
     schema::{LabelDescription, MetricDescription, SchemaAnswer},
 };
-use crate::status::{
-    ActorStatus, AssignmentStatus, BuddyStatus, ClusterStatus, DroppedSamples, HostStatus,
-    SinkStatus,
+use crate::{
+    reload::ReloadAnswer,
+    status::{
+        ActorStatus, AssignmentStatus, BuddyStatus, ClusterStatus, DroppedSamples, HostStatus,
+        SinkStatus,
+    },
 };
 
 #[derive(OpenApi)]
@@ -37,6 +40,7 @@ use crate::status::{
     LabelDescription,
     MetricDescription,
     PointAnswer,
+    ReloadAnswer,
     SchemaAnswer,
     SeriesAnswer,
     SeriesListAnswer,
@@ -72,6 +76,7 @@ const fn endpoint(path: &'static str, body: Body, summary: &'static str) -> Endp
 }
 
 const SERIES: Body = Body::One("SeriesAnswer");
+const RELOADED: Body = Body::One("ReloadAnswer");
 const TEXT: Body = Body::Other("text/plain");
 
 /// Paths outside the model.
@@ -90,6 +95,16 @@ const ENDPOINTS: &[Endpoint] = &[
         "/api/v1/metric-export-schema",
         Body::One("SchemaAnswer"),
         "The metrics and labels that there can be",
+    ),
+];
+
+/// Paths that change something, by POST.
+const CHANGES: &[Endpoint] = &[
+    endpoint("/api/v1/reload", RELOADED, "Read the configuration file again, for its sinks"),
+    endpoint(
+        "/api/v1/sinks",
+        RELOADED,
+        "Take over a list of sinks, until the next reload or start",
     ),
 ];
 
@@ -182,10 +197,19 @@ fn document() -> utoipa::openapi::OpenApi {
         }
     }
     document.paths = paths.build();
+    for endpoint in CHANGES {
+        let operation = Some(operation(endpoint, endpoint.path, false).build());
+        let item = document.paths.paths.entry(endpoint.path.to_owned()).or_default();
+        item.post = operation;
+    }
     document
 }
 
 fn item(endpoint: &Endpoint, path: &str, takes_cluster: bool) -> PathItem {
+    PathItem::new(HttpMethod::Get, operation(endpoint, path, takes_cluster))
+}
+
+fn operation(endpoint: &Endpoint, path: &str, takes_cluster: bool) -> OperationBuilder {
     let mut operation = OperationBuilder::new().summary(Some(endpoint.summary));
     let names = path.split('{').skip(1).filter_map(|part| part.split_once('}'));
     for (name, _) in names {
@@ -201,9 +225,7 @@ fn item(endpoint: &Endpoint, path: &str, takes_cluster: bool) -> PathItem {
         }
     }
     let error = response("An error, as a sentence", Body::One("ErrorAnswer"));
-    let operation =
-        operation.response("200", response("The answer", endpoint.body)).response("default", error);
-    PathItem::new(HttpMethod::Get, operation)
+    operation.response("200", response("The answer", endpoint.body)).response("default", error)
 }
 
 fn parameter(name: &str, place: ParameterIn, about: &str) -> Parameter {

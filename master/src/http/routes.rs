@@ -3,16 +3,19 @@
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
     error::QueryPayloadError,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     web,
 };
 
 use super::{
+    change,
     error::{ApiError, ErrorAnswer},
     export, health, metrics, model, openapi, page, schema, status, validate,
 };
 
-const ALLOWED: &str = "GET, HEAD, OPTIONS";
+const READ: &str = "GET, HEAD, OPTIONS";
+const READ_AND_POST: &str = "GET, HEAD, OPTIONS, POST";
+const POST: &str = "OPTIONS, POST";
 
 /// Adds every path. The application's data is an [`super::AppState`].
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -30,7 +33,21 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(resource(&["/api/v1/openapi.json"], openapi::answer))
         .service(resource(&["/api/v1/clusters"], status::clusters))
         .service(resource(&["/api/v1/buddies"], status::buddies))
-        .service(resource(&["/api/v1/sinks"], status::sinks))
+        .service(
+            web::resource(["/api/v1/sinks", "/api/v1/sinks/"])
+                .app_data(web::PayloadConfig::new(change::MAX_LIST_BYTES))
+                .route(web::get().to(status::sinks))
+                .route(web::head().to(status::sinks))
+                .route(web::post().to(change::sinks))
+                .route(web::method(Method::OPTIONS).to(|| options(READ_AND_POST)))
+                .default_service(web::to(|request| not_allowed(request, READ_AND_POST))),
+        )
+        .service(
+            web::resource(["/api/v1/reload", "/api/v1/reload/"])
+                .route(web::post().to(change::reload))
+                .route(web::method(Method::OPTIONS).to(|| options(POST)))
+                .default_service(web::to(|request| not_allowed(request, POST))),
+        )
         .service(resource(&["/api/v1/metric-export-schema"], schema::answer))
         .service(resource(
             &["/api/v1/metric-export", "/api/v1/clusters/{cluster}/metric-export"],
@@ -63,18 +80,18 @@ where
     web::resource(paths)
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
-        .route(web::method(actix_web::http::Method::OPTIONS).to(options))
-        .default_service(web::to(not_allowed))
+        .route(web::method(Method::OPTIONS).to(|| options(READ)))
+        .default_service(web::to(|request| not_allowed(request, READ)))
 }
 
-async fn options() -> HttpResponse {
-    HttpResponse::NoContent().insert_header((header::ALLOW, ALLOWED)).finish()
+async fn options(allowed: &'static str) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((header::ALLOW, allowed)).finish()
 }
 
-async fn not_allowed(request: HttpRequest) -> HttpResponse {
-    let error = format!("{} is not possible here: {ALLOWED} are", request.method());
+async fn not_allowed(request: HttpRequest, allowed: &'static str) -> HttpResponse {
+    let error = format!("{} is not possible here: {allowed} are", request.method());
     HttpResponse::build(StatusCode::METHOD_NOT_ALLOWED)
-        .insert_header((header::ALLOW, ALLOWED))
+        .insert_header((header::ALLOW, allowed))
         .json(ErrorAnswer { error })
 }
 

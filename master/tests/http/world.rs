@@ -340,6 +340,18 @@ impl World {
         self.client.request(method, format!("{}{path}", self.base)).send().await.unwrap()
     }
 
+    /// As the page of this origin makes it.
+    pub(crate) async fn request_from(
+        &self,
+        method: &str,
+        path: &str,
+        origin: &str,
+    ) -> reqwest::Response {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        request.header("origin", origin).send().await.unwrap()
+    }
+
     pub(crate) async fn text(&self, path: &str) -> (u16, String) {
         let response = self.request("GET", path).await;
         (response.status().as_u16(), response.text().await.unwrap())

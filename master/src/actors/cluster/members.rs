@@ -15,10 +15,11 @@ use crate::{
     actors::{
         buddy::{BuddyRecord, Identity},
         ledger::Ledger,
+        lineup::LineupView,
         mailbox::Mailbox,
         session::Session,
     },
-    core::{assign::Order, sink_set::SinkSet},
+    core::assign::Order,
     status::BuddyStatus,
 };
 
@@ -41,16 +42,16 @@ pub(super) struct Member {
 /// The buddies of one cluster.
 #[derive(Debug)]
 pub(super) struct Members {
-    /// The sinks that acknowledgements wait for.
-    required: SinkSet,
+    /// The sinks, of which acknowledgements wait for the required ones.
+    sinks: LineupView,
     buddies: BTreeMap<String, Member>,
     ledgers: Map<(String, String), (Arc<Ledger>, i64)>,
 }
 
 impl Members {
     /// Nobody yet.
-    pub(super) fn new(required: SinkSet) -> Self {
-        Self { required, buddies: BTreeMap::new(), ledgers: Map::default() }
+    pub(super) fn new(sinks: LineupView) -> Self {
+        Self { sinks, buddies: BTreeMap::new(), ledgers: Map::default() }
     }
 
     /// Whether a buddy may have a session now. The newest connection of an instance wins at once;
@@ -116,7 +117,7 @@ impl Members {
         if self.ledgers.len() >= MAX_LEDGERS && !self.ledgers.contains_key(&key) {
             self.ledgers.retain(|_, (ledger, _)| Arc::strong_count(ledger) > 1);
         }
-        let new = || (Arc::new(Ledger::new(self.required)), now_ms);
+        let new = || (Arc::new(Ledger::new(self.sinks.clone())), now_ms);
         let entry = self.ledgers.entry(key).or_insert_with(new);
         entry.1 = now_ms;
         Arc::clone(&entry.0)

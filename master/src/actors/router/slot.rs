@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::{
     actors::{Offer, SinkHandle},
+    core::sink_set::SinkSet,
     delivery::{Origin, Payload, Ticket},
 };
 
@@ -18,8 +19,9 @@ use crate::{
 pub struct SinkSlot {
     /// [`SinkHandle::name`].
     pub name: String,
-    /// [`SinkHandle::required`].
-    pub required: bool,
+    /// What payloads for it are marked with: its place where it is required, else
+    /// [`SinkSet::OTHERS`].
+    pub whom: SinkSet,
     handle: ArcSwapOption<SinkHandle>,
     pub(super) dropped_samples: AtomicU64,
 }
@@ -27,8 +29,14 @@ pub struct SinkSlot {
 impl SinkSlot {
     /// A slot that no sink has filled yet.
     #[must_use]
-    pub fn new(name: String, required: bool) -> Self {
-        Self { name, required, handle: ArcSwapOption::empty(), dropped_samples: AtomicU64::new(0) }
+    pub fn new(name: String, whom: SinkSet) -> Self {
+        Self { name, whom, handle: ArcSwapOption::empty(), dropped_samples: AtomicU64::new(0) }
+    }
+
+    /// Whether acknowledgements wait for it.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.whom != SinkSet::OTHERS
     }
 
     /// Puts a sink that has started here.

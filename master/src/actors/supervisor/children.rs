@@ -31,6 +31,10 @@ type Ask = Box<dyn Fn() -> Observation + Send>;
 /// A child of the supervisor.
 pub(super) struct Child {
     pub(super) path: String,
+    /// Which one it is, from its first start on; 0 before.
+    pub(super) number: u64,
+    /// It is not to be started again.
+    pub(super) leaving: bool,
     pub(super) restarts: Restarts,
     pub(super) last_exit: String,
     mailbox_bound: usize,
@@ -42,7 +46,8 @@ pub(super) struct Child {
 impl Child {
     fn new(path: String, mailbox_bound: usize, start: Start, ask: Ask) -> Self {
         let restarts = Restarts::default();
-        Self { path, restarts, last_exit: String::new(), mailbox_bound, start, ask }
+        let (number, leaving, last_exit) = (0, false, String::new());
+        Self { path, number, leaving, restarts, last_exit, mailbox_bound, start, ask }
     }
 
     /// Starts it, the first time or again.
@@ -75,13 +80,9 @@ impl Child {
     }
 }
 
-pub(super) fn router(
-    config: &SupervisorConfig,
-    slot: &Arc<RouterSlot>,
-    sinks: &[Arc<SinkSlot>],
-) -> Child {
+pub(super) fn router(config: &SupervisorConfig, slot: &Arc<RouterSlot>) -> Child {
     let arbiter = config.arbiters[0].clone();
-    let (filled, sinks) = (Arc::clone(slot), sinks.to_vec());
+    let (filled, sinks) = (Arc::clone(slot), slot.sinks().clone());
     let start = move |guard| filled.fill(Router::start_on(&arbiter, sinks.clone(), guard));
     let slot = Arc::clone(slot);
     let ask = move || {

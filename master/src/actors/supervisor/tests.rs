@@ -71,7 +71,7 @@ fn launch(
         intensity: Intensity { restarts: 2, within: Duration::from_secs(60) },
         failure: failed,
     };
-    (Supervisor::launch(config, sinks).0, failure)
+    (Supervisor::launch(config, sinks).unwrap().supervisor, failure)
 }
 
 /// A program that cannot work must not look as if it did.

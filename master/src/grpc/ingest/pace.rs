@@ -5,7 +5,7 @@
 //! the rest of the segment without waiting, for the next one may have what other sinks lack; the
 //! buddy puts off what is given back. Frames that others lack too do not wait at all.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -29,7 +29,7 @@ impl Stream {
         }
         let until = Instant::now() + if self.impatient { Duration::ZERO } else { PATIENCE };
         self.impatient = false;
-        while is_stuck(self.lacking, &self.context.sinks) {
+        while is_stuck(self.lacking, &self.context.sinks.now().sinks) {
             if Instant::now() >= until {
                 self.impatient = true;
                 return;
@@ -45,11 +45,11 @@ impl Stream {
 }
 
 /// Whether a frame is for required sinks only, of which none has room.
-fn is_stuck(lacking: SinkSet, sinks: &[impl AsRef<SinkSlot>]) -> bool {
+fn is_stuck(lacking: SinkSet, sinks: &[Arc<SinkSlot>]) -> bool {
     if lacking.is_empty() || lacking.has(SinkSet::OTHERS) {
         return false;
     }
-    let mut wanted =
-        sinks.iter().enumerate().filter(|(index, _)| lacking.has(SinkSet::one(*index)));
-    !wanted.any(|(_, slot)| slot.as_ref().has_room())
+    let mut wanted = sinks.iter().filter(|slot| lacking.has(slot.whom)).peekable();
+    // Of those that have gone nothing is waited for.
+    wanted.peek().is_some() && !wanted.any(|slot| slot.has_room())
 }

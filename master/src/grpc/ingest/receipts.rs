@@ -72,12 +72,19 @@ impl Entry {
             Fate::Free => return None,
             Fate::Known { ledger, record } => (Outcome::Delivered, ledger, record),
             Fate::Routed { outcome, ledger, record } => {
-                (outcome.await.unwrap_or_else(|_| retry("it was not taken")), ledger, record)
+                let outcome = tokio::select! {
+                    biased;
+                    outcome = outcome => outcome.unwrap_or_else(|_| retry("it was not taken")),
+                    () = ledger.relieved(sequence) => Outcome::Delivered,
+                };
+                (outcome, ledger, record)
             }
         };
         // Other sinks may hold it since it came before.
         let outcome = match outcome {
-            Outcome::Retry { .. } => outcome,
+            // What a sink gave back that is one no more, nobody lacks.
+            Outcome::Retry { .. } if !ledger.is_delivered(sequence) => outcome,
+            Outcome::Retry { .. } => Outcome::Delivered,
             _ if ledger.outcome(sequence).await => outcome,
             _ => retry("a sink that held it could not write it"),
         };

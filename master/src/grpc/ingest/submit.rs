@@ -14,7 +14,7 @@ use crate::{
     actors::{
         buddy::Role,
         cluster::{EndRound, SubmitEvents, SubmitRows},
-        ledger::Admission,
+        ledger::Admitted,
     },
     core::sink_set::SinkSet,
     delivery::{Outcome, Passage},
@@ -40,12 +40,11 @@ impl Segment {
             Content::Unknown | Content::Open(_) | Content::Define(_) => {}
         }
         let (ledger, record) = (Arc::clone(&self.ledger), Arc::clone(&self.record));
-        let Admission::Route(to) = ledger.admit(sequence) else {
+        let Some(Admitted { to, ticket, outcome }) = ledger.admit(sequence) else {
             let fate = Fate::Known { ledger, record };
             return Ok((Entry::new(sequence, bytes, fate), SinkSet::EMPTY));
         };
         // Where it does not arrive, the ticket is dropped, and the frame is to be sent again.
-        let (ticket, outcome) = ledger.ticket(sequence, to);
         let passage = Passage { to, origin: self.origin.clone(), ticket, turn };
         let fate = Fate::Routed { outcome, ledger, record };
         let mut entry = Entry::new(sequence, bytes, fate);

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    actors::{buddy::Identity, ledger::Admission},
-    core::sink_set::SinkSet,
+    actors::{buddy::Identity, ledger::Admitted, lineup::Lineups},
     delivery::Ticket,
 };
 
@@ -44,7 +43,7 @@ impl Bench {
         let credit = Arc::new(CreditLine::new(credit));
         let receipts = Receipts::new(outbox, Arc::clone(&credit), CancellationToken::new());
         tokio::spawn(receipts.run(queue));
-        let ledger = Arc::new(Ledger::new(SinkSet::EMPTY));
+        let ledger = Arc::new(Ledger::new(Lineups::requiring(0).view()));
         Self { ledger, record: record(), credit, entries, sent }
     }
 
@@ -59,8 +58,8 @@ impl Bench {
     /// A frame that a sink gets; with the sink's ticket.
     async fn routed(&self, sequence: u64) -> Ticket {
         assert!(self.credit.take(10));
-        let Admission::Route(to) = self.ledger.admit(sequence) else { panic!("it came before") };
-        let (ticket, outcome) = self.ledger.ticket(sequence, to);
+        let admitted = self.ledger.admit(sequence).expect("it came before");
+        let Admitted { ticket, outcome, .. } = admitted;
         let (ledger, record) = (Arc::clone(&self.ledger), Arc::clone(&self.record));
         let entry = Entry::new(sequence, 10, Fate::Routed { outcome, ledger, record });
         self.entries.send(entry).await.ok().unwrap();
@@ -68,8 +67,7 @@ impl Bench {
     }
 
     fn is_delivered(&self, sequence: u64) {
-        self.ledger.admit(sequence);
-        self.ledger.ticket(sequence, SinkSet::ALL).0.settle(Outcome::Delivered);
+        self.ledger.admit(sequence).unwrap().ticket.settle(Outcome::Delivered);
     }
 
     /// The next receipt, in words.
