@@ -110,8 +110,10 @@ macro_rules! sinks {
     };
 }
 
-sinks! { influxdb, log }
+sinks! { gcm, influxdb, log, stackdriver }
 
+#[doc(hidden)]
+pub use gcm::door as gcm_door;
 #[doc(hidden)]
 pub use influxdb::door as influxdb_door;
 
@@ -167,7 +169,10 @@ mod tests {
     /// Whoever mistypes an option is shown all that would do, the common ones included.
     #[test]
     fn unknown_words_list_the_known_ones() {
-        assert_eq!(error_of("logg"), "unknown sink `logg`; the known ones are influxdb, log");
+        assert_eq!(
+            error_of("logg"),
+            "unknown sink `logg`; the known ones are gcm, influxdb, log, stackdriver"
+        );
         let error = error_of("influxdb:http://h:8086?datbase=x");
         for name in ["unknown option `datbase`", "`db`", "`withfields`", "`required`"] {
             assert!(error.contains(name), "{error}");

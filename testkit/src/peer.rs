@@ -14,8 +14,10 @@ mod dnsmasq;
 mod docker;
 mod etcd;
 mod fake_http;
+mod google_cloud;
 mod influxdb;
 mod process;
+mod pypi;
 mod python;
 mod victoria_metrics;
 
@@ -23,6 +25,7 @@ pub use dnsmasq::Dnsmasq;
 pub use docker::Docker;
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};
 pub use fake_http::{FakeHttp, FakeReply, FakeRequest};
+pub use google_cloud::GoogleCloud;
 pub use influxdb::{Influxdb, InfluxdbOptions};
 pub use process::{PeerError, Process, free_ports, http_client};
 pub use python::Python;

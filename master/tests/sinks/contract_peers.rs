@@ -1,5 +1,7 @@
 //! A peer for each kind of sink that accepts, fails for now, refuses, hangs and goes away as told.
 
+#[path = "contract_peers/gcm.rs"]
+mod gcm;
 #[path = "contract_peers/influxdb.rs"]
 mod influxdb;
 #[path = "contract_peers/log.rs"]
@@ -30,8 +32,10 @@ pub(crate) trait Peer {
 /// The peer of a kind. Whoever adds a kind adds its peer.
 pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
     match kind {
+        "gcm" => Box::new(gcm::Google::start("gcm").await),
         "influxdb" => Box::new(influxdb::Database::start().await),
         "log" => Box::new(log::LogFile::new()),
+        "stackdriver" => Box::new(gcm::Google::start("stackdriver").await),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }
 }
