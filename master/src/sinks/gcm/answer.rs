@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
 use crate::sinks::{SinkError, peer::Answer};
@@ -30,7 +30,6 @@ struct Body {
 #[serde(default)]
 struct Status {
     status: String,
-    message: String,
     details: Vec<Value>,
 }
 
@@ -38,29 +37,14 @@ struct Status {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Summary {
-    total_point_count: u64,
     success_point_count: u64,
-    errors: Vec<SummaryError>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SummaryError {
-    status: ShortStatus,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ShortStatus {
-    code: u32,
-    message: String,
 }
 
 /// `google.logging.v2.WriteLogEntriesPartialErrors`
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct EntryErrors {
-    log_entry_errors: BTreeMap<String, ShortStatus>,
+    log_entry_errors: BTreeMap<String, IgnoredAny>,
 }
 
 /// `google.rpc.RetryInfo`
@@ -72,8 +56,6 @@ struct RetryInfo {
 
 /// The longest wait that a peer may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// Codes of `google.rpc` in errors about single points that may pass.
-const PASSING: [u32; 8] = [1, 2, 4, 7, 8, 10, 13, 14];
 
 /// What an answer means for a request with this many samples. `role` is what an account must have.
 pub(super) fn verdict(answer: &Answer, samples: u64, place: &str, role: &str) -> Verdict {
@@ -81,30 +63,25 @@ pub(super) fn verdict(answer: &Answer, samples: u64, place: &str, role: &str) ->
         return Verdict::Taken;
     }
     let status = serde_json::from_slice::<Body>(&answer.body).unwrap_or_default().error;
-    if let Some(verdict) = in_part(&status, samples) {
-        return verdict;
+    match refused(&status, samples) {
+        // Those that were taken would be refused in another attempt, whatever ails the others.
+        Some(refused) => Verdict::TakenInPart { refused, reason: answer.says.clone() },
+        None => Verdict::Failed(failure(answer, &status, place, role)),
     }
-    Verdict::Failed(failure(answer, &status, place, role))
 }
 
-/// What the details say of single samples.
-fn in_part(status: &Status, samples: u64) -> Option<Verdict> {
-    if let Some(summary) = detail::<Summary>(status, "CreateTimeSeriesSummary") {
-        let taken = summary.success_point_count.min(samples);
-        // Of series with several points the summary would count points; ours have one each.
-        if taken == 0 || summary.total_point_count == 0 {
-            return None;
+/// How many were refused, where the details say that others were taken. Our series have a point each.
+fn refused(status: &Status, samples: u64) -> Option<u64> {
+    let refused = if let Some(summary) = detail::<Summary>(status, "CreateTimeSeriesSummary") {
+        samples.saturating_sub(summary.success_point_count)
+    } else {
+        let errors: EntryErrors = detail(status, "WriteLogEntriesPartialErrors")?;
+        match errors.log_entry_errors.len() as u64 {
+            0 => return None,
+            errors => errors,
         }
-        let passing = summary.errors.iter().find(|error| PASSING.contains(&error.status.code));
-        let said = passing.or(summary.errors.first()).map(|error| error.status.message.as_str());
-        let reason = said.filter(|said| !said.is_empty()).unwrap_or(&status.message);
-        // Those that were taken would be refused in another attempt, whatever the others' fault is.
-        return Some(Verdict::TakenInPart { refused: samples - taken, reason: reason.to_owned() });
-    }
-    let errors = detail::<EntryErrors>(status, "WriteLogEntriesPartialErrors")?.log_entry_errors;
-    let refused = (errors.len() as u64).min(samples);
-    let reason = &errors.first_key_value()?.1.message;
-    (refused < samples).then(|| Verdict::TakenInPart { refused, reason: reason.clone() })
+    };
+    (refused < samples).then_some(refused)
 }
 
 fn failure(answer: &Answer, status: &Status, place: &str, role: &str) -> SinkError {
@@ -183,21 +160,21 @@ mod tests {
                 r#"{{"@type":"type.googleapis.com/google.monitoring.v3.CreateTimeSeriesSummary","totalPointCount":200,"successPointCount":{taken},"errors":[{{"status":{{"code":3,"message":"out of order"}},"pointCount":1}}]}}"#
             )
         };
-        let expected = Verdict::TakenInPart { refused: 1, reason: "out of order".into() };
+        let expected = Verdict::TakenInPart { refused: 1, reason: "so it is".into() };
         assert_eq!(error(400, "INVALID_ARGUMENT", &summary(199)), expected);
         let none = error(400, "INVALID_ARGUMENT", &summary(0));
         assert!(matches!(none, Verdict::Failed(SinkError::Permanent { .. })), "{none:?}");
         let none = error(500, "INTERNAL", &summary(0));
         assert!(matches!(none, Verdict::Failed(SinkError::Transient { .. })), "{none:?}");
         // A peer that counts wrong does not make us count below nothing.
-        let expected = Verdict::TakenInPart { refused: 0, reason: "out of order".into() };
+        let expected = Verdict::TakenInPart { refused: 0, reason: "so it is".into() };
         assert_eq!(error(400, "INVALID_ARGUMENT", &summary(900)), expected);
     }
 
     #[test]
     fn entries_are_refused_one_by_one() {
         let details = r#"{"@type":"type.googleapis.com/google.logging.v2.WriteLogEntriesPartialErrors","logEntryErrors":{"3":{"code":3,"message":"too long"},"7":{"code":3}}}"#;
-        let expected = Verdict::TakenInPart { refused: 2, reason: "too long".into() };
+        let expected = Verdict::TakenInPart { refused: 2, reason: "so it is".into() };
         assert_eq!(error(400, "INVALID_ARGUMENT", details), expected);
     }
 

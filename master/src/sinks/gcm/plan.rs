@@ -1,6 +1,6 @@
 //! How the fields of a layout become time series, worked out once for each layout and level.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use heapster_shared::{
     entity::Level,
@@ -78,13 +78,11 @@ impl Plans {
         wanted: &Wanted<'_>,
         hashes: &impl BuildHasher,
     ) -> Self {
-        let mut hasher = hashes.build_hasher();
-        layout.fields().hash(&mut hasher);
         let keys = wanted.keys();
         let plan = Planner { layout, models, wanted, keys };
         let mut descriptors = Vec::new();
         let levels = LEVELS.map(|level| plan.level(level, &mut descriptors));
-        Self { layout: hasher.finish(), levels, descriptors }
+        Self { layout: hashes.hash_one(layout.fields()), levels, descriptors }
     }
 
     pub(super) fn at(&self, level: Level) -> &[Series] {
