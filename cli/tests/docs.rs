@@ -88,6 +88,9 @@ fn kinds<'a>(kinds: impl Iterator<Item = (&'a str, &'a str, &'a [&'a str])>, fla
         }
         text.push_str("```\n\n");
         match (flag, name) {
+            ("sink", "gcm" | "stackdriver") => {
+                text.push_str("Its options are in [gcm.md](gcm.md#options).\n\n");
+            }
             ("sink", "influxdb") => {
                 text.push_str("Its options are in [influxdb.md](influxdb.md#options).\n\n");
             }
@@ -119,6 +122,7 @@ fn sinks_lists_the_sinks() {
     check("sinks.md", "connection options", &options::table(&options::connection()));
     check("sinks.md", "common options", &options::table(&options::common()));
     check("sinks.md", "filter options", &options::table(&options::filters()));
+    check("gcm.md", "gcm options", &options::table(&options::of("sink", "gcm")));
     check("influxdb.md", "influxdb options", &options::table(&options::of("sink", "influxdb")));
 }
 

@@ -36,6 +36,7 @@ const ENCODERS: &[Entry] = &[
     ("wavefront", || Box::new(sinks::wavefront_door::encoder())),
     ("file", || Box::new(sinks::file_door::encoder())),
     ("honeycomb", || Box::new(sinks::honeycomb_door::encoder())),
+    ("gcm", || Box::new(sinks::gcm_door::encoder())),
 ];
 
 const HOSTS: usize = 20;

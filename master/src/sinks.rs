@@ -123,10 +123,12 @@ macro_rules! sinks {
     };
 }
 
-sinks! { file, graphite, honeycomb, influxdb, log, opentsdb, riemann, statsd, wavefront, webhook }
+sinks! { file, gcm, graphite, honeycomb, influxdb, log, opentsdb, riemann, stackdriver, statsd, wavefront, webhook }
 
 #[doc(hidden)]
 pub use file::door as file_door;
+#[doc(hidden)]
+pub use gcm::door as gcm_door;
 #[doc(hidden)]
 pub use graphite::door as graphite_door;
 #[doc(hidden)]

@@ -14,6 +14,7 @@ pub(crate) struct DocumentedOption {
 /// The options of one kind.
 pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
+        ("sink", "stackdriver") => read("master/src/sinks/gcm/options.rs", "Options"),
         ("sink", _) => read(&sink_file(kind), "Options"),
         ("source", "cadvisor") => {
             let mut options = read("buddy/src/source/cadvisor.rs", "Options");
@@ -57,8 +58,17 @@ fn root() -> PathBuf {
 }
 
 /// The sinks that have the options of a connection beside their own.
-pub(crate) const CONNECT: [&str; 7] =
-    ["graphite", "honeycomb", "influxdb", "opentsdb", "riemann", "wavefront", "webhook"];
+pub(crate) const CONNECT: [&str; 9] = [
+    "gcm",
+    "graphite",
+    "honeycomb",
+    "influxdb",
+    "opentsdb",
+    "riemann",
+    "stackdriver",
+    "wavefront",
+    "webhook",
+];
 
 /// The options of a sink's connection.
 pub(crate) fn connection() -> Vec<DocumentedOption> {

@@ -1,7 +1,10 @@
 //! What askers send to the APIs of master and buddy.
 
 use heapster_buddy::metrics_api::door::asked;
-use heapster_master::{http::door, sinks::influxdb_door};
+use heapster_master::{
+    http::door,
+    sinks::{gcm_door, influxdb_door},
+};
 
 use super::{Target, text, two};
 
@@ -92,6 +95,26 @@ pub(super) const TARGETS: &[Target] = &[
         },
         recorded: &[],
         made: || vec![b"<a href='x'>&\"</a>".to_vec()],
+    },
+    Target {
+        name: "gcm-answer",
+        run: |input| {
+            for status in [200, 400, 500] {
+                let refused = gcm_door::refused(status, input).unwrap_or_default();
+                assert!(refused < 200, "{refused} of 200 are refused, and others taken");
+            }
+        },
+        recorded: &[],
+        made: || {
+            let head: &[u8] =
+                br#"{"error":{"code":400,"status":"INVALID_ARGUMENT","details":[{"@type":"#;
+            let details: [&[u8]; 3] = [
+                br#""x/CreateTimeSeriesSummary","totalPointCount":200,"successPointCount":199}]}}"#,
+                br#""x/WriteLogEntriesPartialErrors","logEntryErrors":{"0":{"code":3}}}]}}"#,
+                br#""x/google.rpc.RetryInfo","retryDelay":"1.5s"}]}}"#,
+            ];
+            details.iter().map(|details| [head, *details].concat()).collect()
+        },
     },
     Target {
         name: "influxdb-answer",

@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_whole_lines_and_lose_nothing() {
+    fn parted_bodies_are_whole_lines_and_lose_nothing() {
         for bytes in [1, 3, 100] {
             let pieces = body().parted(bytes);
             let text: Vec<u8> = pieces.iter().flat_map(|piece| piece.text.clone()).collect();

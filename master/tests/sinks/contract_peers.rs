@@ -2,6 +2,8 @@
 
 #[path = "contract_peers/file.rs"]
 mod file;
+#[path = "contract_peers/gcm.rs"]
+mod gcm;
 #[path = "contract_peers/honeycomb.rs"]
 mod honeycomb;
 #[path = "contract_peers/influxdb.rs"]
@@ -70,6 +72,8 @@ pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
         "file" => Box::new(file::Folder::new()),
         "honeycomb" => Box::new(honeycomb::Dataset::start().await),
         "webhook" => Box::new(webhook::Receiver::start().await),
+        "gcm" => Box::new(gcm::Google::start("gcm").await),
+        "stackdriver" => Box::new(gcm::Google::start("stackdriver").await),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }
 }

@@ -10,6 +10,7 @@ mod duplicates;
 mod graphite;
 mod file;
 mod honeycomb;
+mod gcm;
 mod influxdb;
 mod influxdb_answers;
 mod opentsdb;
