@@ -20,7 +20,10 @@ type Encoder = Box<dyn FnMut(&RowBatch) -> usize>;
 /// The name of a sink, or of one of its forms, and what makes an encoder of it.
 type Entry = (&'static str, fn() -> Encoder);
 
-const ENCODERS: &[Entry] = &[("influxdb", || Box::new(sinks::influxdb_door::encoder()))];
+const ENCODERS: &[Entry] = &[
+    ("elasticsearch", || Box::new(sinks::elasticsearch_door::encoder())),
+    ("influxdb", || Box::new(sinks::influxdb_door::encoder())),
+];
 
 const HOSTS: usize = 20;
 

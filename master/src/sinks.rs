@@ -6,6 +6,7 @@
 
 mod apart;
 mod event_json;
+mod json_text;
 mod labels;
 mod lines;
 mod options;
@@ -110,8 +111,10 @@ macro_rules! sinks {
     };
 }
 
-sinks! { influxdb, log }
+sinks! { elasticsearch, influxdb, log }
 
+#[doc(hidden)]
+pub use elasticsearch::door as elasticsearch_door;
 #[doc(hidden)]
 pub use influxdb::door as influxdb_door;
 
@@ -167,7 +170,10 @@ mod tests {
     /// Whoever mistypes an option is shown all that would do, the common ones included.
     #[test]
     fn unknown_words_list_the_known_ones() {
-        assert_eq!(error_of("logg"), "unknown sink `logg`; the known ones are influxdb, log");
+        assert_eq!(
+            error_of("logg"),
+            "unknown sink `logg`; the known ones are elasticsearch, influxdb, log"
+        );
         let error = error_of("influxdb:http://h:8086?datbase=x");
         for name in ["unknown option `datbase`", "`db`", "`withfields`", "`required`"] {
             assert!(error.contains(name), "{error}");

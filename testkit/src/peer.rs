@@ -12,6 +12,7 @@
 
 mod dnsmasq;
 mod docker;
+mod elasticsearch;
 mod etcd;
 mod fake_http;
 mod influxdb;
@@ -21,6 +22,7 @@ mod victoria_metrics;
 
 pub use dnsmasq::Dnsmasq;
 pub use docker::Docker;
+pub use elasticsearch::{ElasticsearchMode, FakeElasticsearch};
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};
 pub use fake_http::{FakeHttp, FakeReply, FakeRequest};
 pub use influxdb::{Influxdb, InfluxdbOptions};

@@ -14,6 +14,7 @@ pub(crate) struct DocumentedOption {
 /// The options of one kind.
 pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
+        ("sink", "elasticsearch") => read("master/src/sinks/elasticsearch/options.rs", "Options"),
         ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
         ("sink", "log") => read("master/src/sinks/log.rs", "Options"),
         ("source", "cadvisor") => {
@@ -47,7 +48,7 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
 }
 
 /// The sinks that have the options of a connection beside their own.
-pub(crate) const CONNECT: [&str; 1] = ["influxdb"];
+pub(crate) const CONNECT: [&str; 2] = ["elasticsearch", "influxdb"];
 
 /// The options of a sink's connection.
 pub(crate) fn connection() -> Vec<DocumentedOption> {

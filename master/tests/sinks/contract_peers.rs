@@ -1,5 +1,7 @@
 //! A peer for each kind of sink that accepts, fails for now, refuses, hangs and goes away as told.
 
+#[path = "contract_peers/elasticsearch.rs"]
+mod elasticsearch;
 #[path = "contract_peers/influxdb.rs"]
 mod influxdb;
 #[path = "contract_peers/log.rs"]
@@ -30,6 +32,7 @@ pub(crate) trait Peer {
 /// The peer of a kind. Whoever adds a kind adds its peer.
 pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
     match kind {
+        "elasticsearch" => Box::new(elasticsearch::Cluster::start().await),
         "influxdb" => Box::new(influxdb::Database::start().await),
         "log" => Box::new(log::LogFile::new()),
         other => panic!("the contract test needs a peer for the sink `{other}`"),

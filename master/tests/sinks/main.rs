@@ -6,6 +6,7 @@ mod actor;
 mod contract;
 mod contract_peers;
 mod duplicates;
+mod elasticsearch;
 mod influxdb;
 mod influxdb_answers;
 mod support;
