@@ -23,6 +23,8 @@ type Entry = (&'static str, fn() -> Encoder);
 const ENCODERS: &[Entry] = &[
     ("elasticsearch", || Box::new(sinks::elasticsearch_door::encoder())),
     ("influxdb", || Box::new(sinks::influxdb_door::encoder())),
+    ("kafka json", || Box::new(sinks::kafka_door::encoder(false))),
+    ("kafka protobuf", || Box::new(sinks::kafka_door::encoder(true))),
 ];
 
 const HOSTS: usize = 20;

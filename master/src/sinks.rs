@@ -111,12 +111,14 @@ macro_rules! sinks {
     };
 }
 
-sinks! { elasticsearch, influxdb, log }
+sinks! { elasticsearch, influxdb, kafka, log }
 
 #[doc(hidden)]
 pub use elasticsearch::door as elasticsearch_door;
 #[doc(hidden)]
 pub use influxdb::door as influxdb_door;
+#[doc(hidden)]
+pub use kafka::door as kafka_door;
 
 /// A sink with all that its actor has to know.
 #[derive(Clone)]
@@ -172,7 +174,7 @@ mod tests {
     fn unknown_words_list_the_known_ones() {
         assert_eq!(
             error_of("logg"),
-            "unknown sink `logg`; the known ones are elasticsearch, influxdb, log"
+            "unknown sink `logg`; the known ones are elasticsearch, influxdb, kafka, log"
         );
         let error = error_of("influxdb:http://h:8086?datbase=x");
         for name in ["unknown option `datbase`", "`db`", "`withfields`", "`required`"] {

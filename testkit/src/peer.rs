@@ -16,7 +16,9 @@ mod elasticsearch;
 mod etcd;
 mod fake_http;
 mod influxdb;
+mod kafka;
 mod process;
+mod pypi;
 mod python;
 mod victoria_metrics;
 
@@ -26,6 +28,7 @@ pub use elasticsearch::{ElasticsearchMode, FakeElasticsearch};
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};
 pub use fake_http::{FakeHttp, FakeReply, FakeRequest};
 pub use influxdb::{Influxdb, InfluxdbOptions};
+pub use kafka::{Kafka, KafkaRecord};
 pub use process::{PeerError, Process, free_ports, http_client};
 pub use python::Python;
 pub use victoria_metrics::VictoriaMetrics;

@@ -16,6 +16,7 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
         ("sink", "elasticsearch") => read("master/src/sinks/elasticsearch/options.rs", "Options"),
         ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
+        ("sink", "kafka") => read("master/src/sinks/kafka/options.rs", "Options"),
         ("sink", "log") => read("master/src/sinks/log.rs", "Options"),
         ("source", "cadvisor") => {
             let mut options = read("buddy/src/source/cadvisor.rs", "Options");
@@ -48,7 +49,7 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
 }
 
 /// The sinks that have the options of a connection beside their own.
-pub(crate) const CONNECT: [&str; 2] = ["elasticsearch", "influxdb"];
+pub(crate) const CONNECT: [&str; 3] = ["elasticsearch", "influxdb", "kafka"];
 
 /// The options of a sink's connection.
 pub(crate) fn connection() -> Vec<DocumentedOption> {

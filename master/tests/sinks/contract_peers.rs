@@ -4,6 +4,8 @@
 mod elasticsearch;
 #[path = "contract_peers/influxdb.rs"]
 mod influxdb;
+#[path = "contract_peers/kafka.rs"]
+mod kafka;
 #[path = "contract_peers/log.rs"]
 mod log;
 
@@ -34,6 +36,7 @@ pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
     match kind {
         "elasticsearch" => Box::new(elasticsearch::Cluster::start().await),
         "influxdb" => Box::new(influxdb::Database::start().await),
+        "kafka" => Box::new(kafka::Broker::start().await),
         "log" => Box::new(log::LogFile::new()),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }

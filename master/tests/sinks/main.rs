@@ -9,5 +9,6 @@ mod duplicates;
 mod elasticsearch;
 mod influxdb;
 mod influxdb_answers;
+mod kafka;
 mod support;
 mod victoria_metrics;
