@@ -25,6 +25,7 @@ const ENCODERS: &[Entry] = &[
     ("influxdb", || Box::new(sinks::influxdb_door::encoder())),
     ("kafka json", || Box::new(sinks::kafka_door::encoder(false))),
     ("kafka protobuf", || Box::new(sinks::kafka_door::encoder(true))),
+    ("nats", || Box::new(sinks::nats_door::encoder())),
 ];
 
 const HOSTS: usize = 20;

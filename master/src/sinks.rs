@@ -111,7 +111,7 @@ macro_rules! sinks {
     };
 }
 
-sinks! { elasticsearch, influxdb, kafka, log }
+sinks! { elasticsearch, influxdb, kafka, log, nats }
 
 #[doc(hidden)]
 pub use elasticsearch::door as elasticsearch_door;
@@ -119,6 +119,8 @@ pub use elasticsearch::door as elasticsearch_door;
 pub use influxdb::door as influxdb_door;
 #[doc(hidden)]
 pub use kafka::door as kafka_door;
+#[doc(hidden)]
+pub use nats::door as nats_door;
 
 /// A sink with all that its actor has to know.
 #[derive(Clone)]
@@ -174,7 +176,7 @@ mod tests {
     fn unknown_words_list_the_known_ones() {
         assert_eq!(
             error_of("logg"),
-            "unknown sink `logg`; the known ones are elasticsearch, influxdb, kafka, log"
+            "unknown sink `logg`; the known ones are elasticsearch, influxdb, kafka, log, nats"
         );
         let error = error_of("influxdb:http://h:8086?datbase=x");
         for name in ["unknown option `datbase`", "`db`", "`withfields`", "`required`"] {

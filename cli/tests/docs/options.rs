@@ -18,6 +18,7 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
         ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
         ("sink", "kafka") => read("master/src/sinks/kafka/options.rs", "Options"),
         ("sink", "log") => read("master/src/sinks/log.rs", "Options"),
+        ("sink", "nats") => read("master/src/sinks/nats/options.rs", "Options"),
         ("source", "cadvisor") => {
             let mut options = read("buddy/src/source/cadvisor.rs", "Options");
             options.extend(read("buddy/src/source/fetch/options.rs", "TlsOptions"));
@@ -49,7 +50,7 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
 }
 
 /// The sinks that have the options of a connection beside their own.
-pub(crate) const CONNECT: [&str; 3] = ["elasticsearch", "influxdb", "kafka"];
+pub(crate) const CONNECT: [&str; 4] = ["elasticsearch", "influxdb", "kafka", "nats"];
 
 /// The options of a sink's connection.
 pub(crate) fn connection() -> Vec<DocumentedOption> {

@@ -8,6 +8,8 @@ mod influxdb;
 mod kafka;
 #[path = "contract_peers/log.rs"]
 mod log;
+#[path = "contract_peers/nats.rs"]
+mod nats;
 
 use async_trait::async_trait;
 
@@ -38,6 +40,7 @@ pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
         "influxdb" => Box::new(influxdb::Database::start().await),
         "kafka" => Box::new(kafka::Broker::start().await),
         "log" => Box::new(log::LogFile::new()),
+        "nats" => Box::new(nats::Server::start().await),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }
 }

@@ -78,13 +78,9 @@ async fn what_is_written_is_read_back() {
     let kafka = real_peer!(Kafka::start());
     let payloads: Vec<Payload> = (0..3).map(|number| rows(&entities(), number)).collect();
     let wanted: u64 = payloads.iter().map(samples).sum();
-    for (format, compression) in [
-        ("json", "none"),
-        ("json", "gzip"),
-        ("json", "snappy"),
-        ("json", "lz4"),
-        ("json", "zstd"),
-    ] {
+    for (format, compression) in
+        [("json", "none"), ("json", "gzip"), ("json", "snappy"), ("json", "lz4"), ("json", "zstd")]
+    {
         let topic = format!("{format}-{compression}");
         let own = format!(
             "format={format}&compression={compression}&timeseriestopic={topic}&partitions=3"

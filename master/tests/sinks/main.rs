@@ -10,5 +10,6 @@ mod elasticsearch;
 mod influxdb;
 mod influxdb_answers;
 mod kafka;
+mod nats;
 mod support;
 mod victoria_metrics;

@@ -57,7 +57,7 @@ impl Cluster {
             let answer = first.ask(Api::Metadata, 4, &question).await?;
             let metadata = first.read(messages::read_metadata(&answer))?;
             if metadata.topics.iter().all(is_led) && metadata.topics.len() == topics.len() {
-                let connections = BTreeMap::new();
+                let connections = known(first, &metadata);
                 return Ok(Self { access, metadata, connections, since: Instant::now() });
             }
             if election == 0 && options.create_topics {
@@ -121,6 +121,13 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// The connection under the number of its broker, where it is one that may lead something.
+fn known(connection: Connection, metadata: &Metadata) -> BTreeMap<i32, Connection> {
+    let mut brokers = metadata.brokers.iter();
+    let number = brokers.find(|(_, address)| **address == connection.address());
+    number.map(|(number, _)| (*number, connection)).into_iter().collect()
 }
 
 async fn produce_to(

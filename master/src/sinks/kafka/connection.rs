@@ -54,6 +54,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// `host:port` of the broker.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The newest version of a kind of request, up to `newest`, that the broker has too.
     ///
     /// # Errors
