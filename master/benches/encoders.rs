@@ -37,6 +37,10 @@ const ENCODERS: &[Entry] = &[
     ("file", || Box::new(sinks::file_door::encoder())),
     ("honeycomb", || Box::new(sinks::honeycomb_door::encoder())),
     ("gcm", || Box::new(sinks::gcm_door::encoder())),
+    ("elasticsearch", || Box::new(sinks::elasticsearch_door::encoder())),
+    ("kafka json", || Box::new(sinks::kafka_door::encoder(false))),
+    ("kafka protobuf", || Box::new(sinks::kafka_door::encoder(true))),
+    ("nats", || Box::new(sinks::nats_door::encoder())),
 ];
 
 const HOSTS: usize = 20;

@@ -10,6 +10,7 @@ mod event_json;
 mod hierarchy;
 mod json;
 mod json_rows;
+mod json_text;
 mod labels;
 mod lines;
 mod options;
@@ -123,8 +124,10 @@ macro_rules! sinks {
     };
 }
 
-sinks! { file, gcm, graphite, honeycomb, influxdb, log, opentsdb, riemann, stackdriver, statsd, wavefront, webhook }
+sinks! { elasticsearch, file, gcm, graphite, honeycomb, influxdb, kafka, log, nats, opentsdb, riemann, stackdriver, statsd, wavefront, webhook }
 
+#[doc(hidden)]
+pub use elasticsearch::door as elasticsearch_door;
 #[doc(hidden)]
 pub use file::door as file_door;
 #[doc(hidden)]
@@ -135,6 +138,10 @@ pub use graphite::door as graphite_door;
 pub use honeycomb::door as honeycomb_door;
 #[doc(hidden)]
 pub use influxdb::door as influxdb_door;
+#[doc(hidden)]
+pub use kafka::door as kafka_door;
+#[doc(hidden)]
+pub use nats::door as nats_door;
 #[doc(hidden)]
 pub use opentsdb::door as opentsdb_door;
 #[doc(hidden)]

@@ -12,5 +12,14 @@ pub mod v1 {
     pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/heapster.v1.bin"));
 }
 
+/// What sinks write for others to read, by `proto/heapster/export/`.
+pub mod export {
+    /// Version 1.
+    #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)]
+    pub mod v1 {
+        tonic::include_proto!("heapster.export.v1");
+    }
+}
+
 /// The newest protocol version that this crate speaks.
 pub const VERSION: u32 = 1;

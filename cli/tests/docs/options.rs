@@ -58,11 +58,14 @@ fn root() -> PathBuf {
 }
 
 /// The sinks that have the options of a connection beside their own.
-pub(crate) const CONNECT: [&str; 9] = [
+pub(crate) const CONNECT: [&str; 12] = [
+    "elasticsearch",
     "gcm",
     "graphite",
     "honeycomb",
     "influxdb",
+    "kafka",
+    "nats",
     "opentsdb",
     "riemann",
     "stackdriver",

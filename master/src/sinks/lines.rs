@@ -89,6 +89,11 @@ impl Part {
         self.lines.len()
     }
 
+    /// Samples on one of its lines.
+    pub(super) fn samples_on(&self, line: usize) -> u32 {
+        self.body.lines[self.lines.clone()].get(line).map_or(0, |line| line.samples)
+    }
+
     /// Number of samples.
     pub(super) fn samples(&self) -> u64 {
         self.body.lines[self.lines.clone()].iter().map(|line| u64::from(line.samples)).sum()
@@ -149,6 +154,13 @@ pub(super) enum Verdict {
         /// Why, in its words.
         reason: String,
     },
+    /// The same, of a peer that says which lines it refuses.
+    TakenBut {
+        /// How many samples are on them.
+        samples_refused: u64,
+        /// Why, in its words.
+        reason: String,
+    },
     /// It is too large for one request.
     TooLarge,
     /// The peer does not have it.
@@ -186,6 +198,10 @@ pub(super) trait LineWriter: Sync {
                     let refused = part.samples_of(lines_refused);
                     tally.delivered += samples - refused;
                     tally.refuse(refused, &reason);
+                }
+                Verdict::TakenBut { samples_refused, reason } => {
+                    tally.delivered += samples.saturating_sub(samples_refused);
+                    tally.refuse(samples_refused, &reason);
                 }
                 Verdict::TooLarge => match part.halves() {
                     Some([first, second]) => parts.extend([second, first]),
@@ -235,6 +251,7 @@ mod tests {
         assert_eq!((first.text(), first.samples()), (&b"a\n"[..], 1));
         assert_eq!((second.text(), second.samples()), (&b"bb\nccc\n"[..], 6));
         assert!(first.halves().is_none());
+        assert_eq!((0..3).map(|line| second.samples_on(line)).collect::<Vec<_>>(), [2, 4, 0]);
         assert_eq!(second.halves().unwrap()[1].text(), b"ccc\n");
     }
 

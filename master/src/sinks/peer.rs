@@ -4,9 +4,11 @@
 mod answer;
 mod http;
 mod options;
+mod stream;
 mod tls;
 
 pub(in crate::sinks) use answer::Answer;
 pub(in crate::sinks) use http::HttpPeer;
 pub(in crate::sinks) use options::{Credentials, PeerOptions, Verification};
+pub(in crate::sinks) use stream::{Stream, connect, encrypt};
 pub(in crate::sinks) use tls::client_config;

@@ -1,5 +1,7 @@
 //! A peer for each kind of sink that accepts, fails for now, refuses, hangs and goes away as told.
 
+#[path = "contract_peers/elasticsearch.rs"]
+mod elasticsearch;
 #[path = "contract_peers/file.rs"]
 mod file;
 #[path = "contract_peers/gcm.rs"]
@@ -8,10 +10,14 @@ mod gcm;
 mod honeycomb;
 #[path = "contract_peers/influxdb.rs"]
 mod influxdb;
+#[path = "contract_peers/kafka.rs"]
+mod kafka;
 #[path = "contract_peers/lines.rs"]
 mod lines;
 #[path = "contract_peers/log.rs"]
 mod log;
+#[path = "contract_peers/nats.rs"]
+mod nats;
 #[path = "contract_peers/opentsdb.rs"]
 mod opentsdb;
 #[path = "contract_peers/riemann.rs"]
@@ -63,7 +69,9 @@ pub(crate) trait Peer {
 pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
     match kind {
         "graphite" => Box::new(lines::Lines::start("graphite:tcp://{address}?prefix=k").await),
+        "elasticsearch" => Box::new(elasticsearch::Cluster::start().await),
         "influxdb" => Box::new(influxdb::Database::start().await),
+        "kafka" => Box::new(kafka::Broker::start().await),
         "log" => Box::new(log::LogFile::new()),
         "opentsdb" => Box::new(opentsdb::Database::start().await),
         "riemann" => Box::new(riemann::Server::start().await),
@@ -74,6 +82,7 @@ pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
         "webhook" => Box::new(webhook::Receiver::start().await),
         "gcm" => Box::new(gcm::Google::start("gcm").await),
         "stackdriver" => Box::new(gcm::Google::start("stackdriver").await),
+        "nats" => Box::new(nats::Server::start().await),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }
 }

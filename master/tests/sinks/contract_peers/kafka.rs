@@ -1,0 +1,182 @@
+//! A peer for the `kafka` sink: a broker that knows four kinds of requests, by their published forms.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use heapster_testkit::peer::free_ports;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
+
+use super::{Mode, Peer};
+
+/// A broker that leads two partitions of whatever topic it is asked about.
+pub(super) struct Broker {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    server: Option<JoinHandle<()>>,
+}
+
+struct State {
+    mode: Mode,
+    samples: u64,
+}
+
+impl Broker {
+    pub(super) async fn start() -> Self {
+        let [port] = free_ports().unwrap();
+        let state = Arc::new(Mutex::new(State { mode: Mode::Accept, samples: 0 }));
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut broker = Self { address, state, server: None };
+        broker.listen().await;
+        broker
+    }
+
+    async fn listen(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        let (state, port) = (Arc::clone(&self.state), self.address.port());
+        self.server = Some(tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(serve(stream, Arc::clone(&state), port));
+            }
+        }));
+    }
+
+    async fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.abort();
+            let _ = server.await;
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl Peer for Broker {
+    fn spec(&self) -> String {
+        format!("kafka:{}?compression=none", self.address)
+    }
+
+    async fn set(&mut self, mode: Mode) {
+        self.stop().await;
+        self.state.lock().unwrap().mode = mode;
+        if mode != Mode::Away {
+            self.listen().await;
+        }
+    }
+
+    fn samples(&self) -> u64 {
+        self.state.lock().unwrap().samples
+    }
+}
+
+async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>, port: u16) {
+    while let Ok(length) = stream.read_i32().await {
+        let mut request = vec![0; usize::try_from(length).unwrap()];
+        stream.read_exact(&mut request).await.unwrap();
+        if state.lock().unwrap().mode == Mode::Hang {
+            return std::future::pending().await;
+        }
+        let mut request = Request(&request);
+        let (api, version, number) = (request.i16(), request.i16(), request.i32());
+        request.text();
+        let answer = match (api, version) {
+            (18, 0) => [&[0, 0, 0, 0, 0, 2][..], &[0, 0, 0, 0, 0, 7], &[0, 3, 0, 0, 0, 4]].concat(),
+            (3, 4) => metadata(&mut request, port),
+            (0, 7) => produce(&mut request, &mut state.lock().unwrap()),
+            other => panic!("nobody asked for {other:?}"),
+        };
+        stream.write_i32(4 + i32::try_from(answer.len()).unwrap()).await.unwrap();
+        stream.write_i32(number).await.unwrap();
+        if stream.write_all(&answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn metadata(request: &mut Request<'_>, port: u16) -> Vec<u8> {
+    let mut out = vec![0; 4];
+    out.extend([0, 0, 0, 1, 0, 0, 0, 9]);
+    out.extend(text("127.0.0.1"));
+    out.extend(i32::from(port).to_be_bytes());
+    // No rack, no name of the cluster, and itself as the one that makes topics.
+    out.extend([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 9]);
+    let topics = request.i32();
+    out.extend(topics.to_be_bytes());
+    for _ in 0..topics {
+        out.extend([0, 0]);
+        out.extend(text(&request.text()));
+        out.extend([0, 0, 0, 0, 2]);
+        for partition in 0..2_i32 {
+            out.extend([0, 0]);
+            out.extend(partition.to_be_bytes());
+            out.extend([0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+    }
+    out
+}
+
+/// Counts the records of each batch: in JSON one is a sample.
+fn produce(request: &mut Request<'_>, state: &mut State) -> Vec<u8> {
+    assert_eq!((request.i16(), request.i16()), (-1, -1), "all replicas are to have it");
+    request.i32();
+    let code: i16 = match state.mode {
+        // Not enough replicas, and a record that is none.
+        Mode::FailForNow => 19,
+        Mode::Refuse => 87,
+        _ => 0,
+    };
+    let topics = request.i32();
+    let mut out = topics.to_be_bytes().to_vec();
+    for _ in 0..topics {
+        out.extend(text(&request.text()));
+        let partitions = request.i32();
+        out.extend(partitions.to_be_bytes());
+        for _ in 0..partitions {
+            out.extend(request.i32().to_be_bytes());
+            let length = usize::try_from(request.i32()).unwrap();
+            let batch = request.take(length);
+            let records = u32::from_be_bytes(batch[57..61].try_into().unwrap());
+            if code == 0 {
+                state.samples += u64::from(records);
+            }
+            out.extend(code.to_be_bytes());
+            out.extend([0; 24]);
+        }
+    }
+    out.extend([0; 4]);
+    out
+}
+
+fn text(text: &str) -> Vec<u8> {
+    [&u16::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat()
+}
+
+/// A request that is read from its beginning.
+struct Request<'a>(&'a [u8]);
+
+impl<'a> Request<'a> {
+    fn take(&mut self, count: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(count);
+        self.0 = rest;
+        taken
+    }
+
+    fn i16(&mut self) -> i16 {
+        i16::from_be_bytes(self.take(2).try_into().unwrap())
+    }
+
+    fn i32(&mut self) -> i32 {
+        i32::from_be_bytes(self.take(4).try_into().unwrap())
+    }
+
+    fn text(&mut self) -> String {
+        let length = usize::try_from(self.i16()).unwrap();
+        String::from_utf8(self.take(length).to_vec()).unwrap()
+    }
+}
