@@ -20,7 +20,11 @@ type Encoder = Box<dyn FnMut(&RowBatch) -> usize>;
 /// The name of a sink, or of one of its forms, and what makes an encoder of it.
 type Entry = (&'static str, fn() -> Encoder);
 
-const ENCODERS: &[Entry] = &[("influxdb", || Box::new(sinks::influxdb_door::encoder()))];
+const ENCODERS: &[Entry] = &[
+    ("influxdb", || Box::new(sinks::influxdb_door::encoder())),
+    ("prometheus 1.0", || Box::new(sinks::remote_write_door::version_one())),
+    ("prometheus 2.0", || Box::new(sinks::remote_write_door::version_two())),
+];
 
 const HOSTS: usize = 20;
 

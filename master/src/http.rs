@@ -5,6 +5,7 @@
 
 mod ask;
 mod bounds;
+mod containers;
 #[doc(hidden)]
 pub mod door;
 mod error;
@@ -40,6 +41,9 @@ use actix_web::{
     web,
 };
 
+use heapster_shared::tick::Resolution;
+use tokio::sync::Semaphore;
+
 pub use bounds::Bounds;
 pub use model::{PointAnswer, SeriesAnswer};
 pub use routes::configure;
@@ -60,6 +64,10 @@ pub struct AppState {
     pub version: &'static str,
     /// Whether new work is welcome; taken back when the program begins to stop.
     pub ready: Arc<AtomicBool>,
+    /// How often there are rows, by which it is told what is no longer there.
+    pub resolution: Resolution,
+    /// Turns of those who read everything at once.
+    exports: Arc<Semaphore>,
 }
 
 impl AppState {
@@ -72,6 +80,8 @@ impl AppState {
             started: Instant::now(),
             version: env!("CARGO_PKG_VERSION"),
             ready: Arc::new(AtomicBool::new(true)),
+            resolution: Resolution::DEFAULT,
+            exports: Arc::new(Semaphore::new(containers::AT_ONCE)),
         }
     }
 

@@ -63,7 +63,8 @@ impl Program {
         let mut master = Master::build(args, arbiters, children)?;
         let listener = master.take_http().context("the listener of HTTP is gone")?;
         let http_address = listener.local_addr()?;
-        let state = AppState::new(Arc::new(master.status()), model);
+        let mut state = AppState::new(Arc::new(master.status()), model);
+        state.resolution = args.resolution;
         let http = http::serve(listener, state.clone(), master.door(), (&args.limits).into())?;
         let grpc_address = master.grpc_address()?;
         Ok(Self { master, http, state, http_address, grpc_address })

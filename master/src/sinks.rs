@@ -10,6 +10,7 @@ mod labels;
 mod lines;
 mod options;
 mod peer;
+mod protobuf;
 mod tally;
 mod weak_cache;
 
@@ -110,10 +111,12 @@ macro_rules! sinks {
     };
 }
 
-sinks! { influxdb, log }
+sinks! { influxdb, log, remote_write }
 
 #[doc(hidden)]
 pub use influxdb::door as influxdb_door;
+#[doc(hidden)]
+pub use remote_write::door as remote_write_door;
 
 /// A sink with all that its actor has to know.
 #[derive(Clone)]
@@ -167,7 +170,10 @@ mod tests {
     /// Whoever mistypes an option is shown all that would do, the common ones included.
     #[test]
     fn unknown_words_list_the_known_ones() {
-        assert_eq!(error_of("logg"), "unknown sink `logg`; the known ones are influxdb, log");
+        assert_eq!(
+            error_of("logg"),
+            "unknown sink `logg`; the known ones are influxdb, log, prometheus"
+        );
         let error = error_of("influxdb:http://h:8086?datbase=x");
         for name in ["unknown option `datbase`", "`db`", "`withfields`", "`required`"] {
             assert!(error.contains(name), "{error}");

@@ -16,6 +16,7 @@ mod etcd;
 mod fake_http;
 mod influxdb;
 mod process;
+mod prometheus;
 mod python;
 mod victoria_metrics;
 
@@ -25,6 +26,7 @@ pub use etcd::{Etcd, EtcdOptions, EtcdTls};
 pub use fake_http::{FakeHttp, FakeReply, FakeRequest};
 pub use influxdb::{Influxdb, InfluxdbOptions};
 pub use process::{PeerError, Process, free_ports, http_client};
+pub use prometheus::Prometheus;
 pub use python::Python;
 pub use victoria_metrics::VictoriaMetrics;
 

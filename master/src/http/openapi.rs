@@ -71,6 +71,7 @@ const fn endpoint(path: &'static str, body: Body, summary: &'static str) -> Endp
 
 const SERIES: Body = Body::One("SeriesAnswer");
 const TEXT: Body = Body::Other("text/plain");
+const CONTAINERS: &str = "/metrics/containers";
 
 /// Paths outside the model.
 const ENDPOINTS: &[Endpoint] = &[
@@ -79,6 +80,11 @@ const ENDPOINTS: &[Endpoint] = &[
     endpoint("/healthz", TEXT, "`ok` while rows come; 500 after three minutes without"),
     endpoint("/readyz", TEXT, "`ok` while new work is welcome, else 503"),
     endpoint("/metrics", TEXT, "The master's own state, for Prometheus"),
+    endpoint(
+        CONTAINERS,
+        TEXT,
+        "The newest values of everything, for Prometheus; OpenMetrics for those who accept it",
+    ),
     endpoint("/debug/actors", Body::Many("ActorStatus"), "The tree of actors"),
     endpoint("/api/v1/openapi.json", Body::Object, "This document"),
     endpoint("/api/v1/clusters", Body::Many("ClusterStatus"), "Clusters, hosts and discoveries"),
@@ -195,6 +201,11 @@ fn item(endpoint: &Endpoint, path: &str, takes_cluster: bool) -> PathItem {
     }
     if path.ends_with("{metric}") {
         for (name, about) in SERIES_PARAMETERS {
+            operation = operation.parameter(parameter(name, ParameterIn::Query, about));
+        }
+    }
+    if path == CONTAINERS {
+        for (name, about) in super::containers::PARAMETERS {
             operation = operation.parameter(parameter(name, ParameterIn::Query, about));
         }
     }

@@ -113,6 +113,13 @@ pub(super) enum Verdict {
         /// Why, in its words.
         reason: String,
     },
+    /// The peer has it all but for some samples, which it will never take.
+    TakenBut {
+        /// How many.
+        samples_refused: u64,
+        /// Why, in its words.
+        reason: String,
+    },
     /// It is too large for one request.
     TooLarge,
     /// The peer does not have it.
@@ -140,6 +147,11 @@ pub(super) trait LineWriter: Sync {
                 Verdict::Taken => tally.delivered += samples,
                 Verdict::TakenInPart { lines_refused, reason } => {
                     let refused = part.samples_of(lines_refused);
+                    tally.delivered += samples - refused;
+                    tally.refuse(refused, &reason);
+                }
+                Verdict::TakenBut { samples_refused, reason } => {
+                    let refused = samples_refused.min(samples);
                     tally.delivered += samples - refused;
                     tally.refuse(refused, &reason);
                 }

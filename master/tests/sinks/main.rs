@@ -8,5 +8,8 @@ mod contract_peers;
 mod duplicates;
 mod influxdb;
 mod influxdb_answers;
+mod remote_write;
+mod remote_write_answers;
+mod remote_write_proto;
 mod support;
 mod victoria_metrics;
