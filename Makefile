@@ -18,8 +18,9 @@ test: test-setup ## Install what the tests need and run them all
 	    cargo test --workspace; \
 	fi
 
-test-setup: ## Install the real peers that tests start (Debian packages)
+test-setup: ## Install the real peers that tests start (Debian packages, and Python's for stand-ins)
 	@tools/test-setup
+	@tools/test-python
 
 fmt: ## Format the code
 	@rustfmt --edition 2024 $(RUST_FILES)

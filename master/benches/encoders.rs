@@ -22,6 +22,7 @@ type Entry = (&'static str, fn() -> Encoder);
 
 const ENCODERS: &[Entry] = &[
     ("influxdb", || Box::new(sinks::influxdb_door::encoder())),
+    ("otlp", || Box::new(sinks::otlp_door::encoder())),
     ("prometheus 1.0", || Box::new(sinks::remote_write_door::version_one())),
     ("prometheus 2.0", || Box::new(sinks::remote_write_door::version_two())),
 ];

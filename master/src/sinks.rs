@@ -111,10 +111,12 @@ macro_rules! sinks {
     };
 }
 
-sinks! { influxdb, log, remote_write }
+sinks! { influxdb, log, otlp, remote_write }
 
 #[doc(hidden)]
 pub use influxdb::door as influxdb_door;
+#[doc(hidden)]
+pub use otlp::door as otlp_door;
 #[doc(hidden)]
 pub use remote_write::door as remote_write_door;
 
@@ -172,7 +174,7 @@ mod tests {
     fn unknown_words_list_the_known_ones() {
         assert_eq!(
             error_of("logg"),
-            "unknown sink `logg`; the known ones are influxdb, log, prometheus"
+            "unknown sink `logg`; the known ones are influxdb, log, otlp, prometheus"
         );
         let error = error_of("influxdb:http://h:8086?datbase=x");
         for name in ["unknown option `datbase`", "`db`", "`withfields`", "`required`"] {

@@ -15,8 +15,10 @@ mod docker;
 mod etcd;
 mod fake_http;
 mod influxdb;
+mod otlp;
 mod process;
 mod prometheus;
+mod pypi;
 mod python;
 mod victoria_metrics;
 
@@ -25,6 +27,7 @@ pub use docker::Docker;
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};
 pub use fake_http::{FakeHttp, FakeReply, FakeRequest};
 pub use influxdb::{Influxdb, InfluxdbOptions};
+pub use otlp::OtlpReceiver;
 pub use process::{PeerError, Process, free_ports, http_client};
 pub use prometheus::Prometheus;
 pub use python::Python;

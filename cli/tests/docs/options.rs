@@ -16,6 +16,7 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
         ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
         ("sink", "log") => read("master/src/sinks/log.rs", "Options"),
+        ("sink", "otlp") => read("master/src/sinks/otlp/options.rs", "Options"),
         ("sink", "prometheus") => read("master/src/sinks/remote_write/options.rs", "Options"),
         ("source", "cadvisor") => {
             let mut options = read("buddy/src/source/cadvisor.rs", "Options");
@@ -48,7 +49,7 @@ pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
 }
 
 /// The sinks that have the options of a connection beside their own.
-pub(crate) const CONNECT: [&str; 2] = ["influxdb", "prometheus"];
+pub(crate) const CONNECT: [&str; 3] = ["influxdb", "otlp", "prometheus"];
 
 /// The options of a sink's connection.
 pub(crate) fn connection() -> Vec<DocumentedOption> {

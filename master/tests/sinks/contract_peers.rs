@@ -4,6 +4,8 @@
 mod influxdb;
 #[path = "contract_peers/log.rs"]
 mod log;
+#[path = "contract_peers/otlp.rs"]
+mod otlp;
 #[path = "contract_peers/remote_write.rs"]
 mod remote_write;
 
@@ -34,6 +36,7 @@ pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
     match kind {
         "influxdb" => Box::new(influxdb::Database::start().await),
         "log" => Box::new(log::LogFile::new()),
+        "otlp" => Box::new(otlp::Receiver::start().await),
         "prometheus" => Box::new(remote_write::Receiver::start().await),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }

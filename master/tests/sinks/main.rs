@@ -8,6 +8,7 @@ mod contract_peers;
 mod duplicates;
 mod influxdb;
 mod influxdb_answers;
+mod otlp;
 mod remote_write;
 mod remote_write_answers;
 mod remote_write_proto;
