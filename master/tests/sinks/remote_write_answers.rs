@@ -187,7 +187,7 @@ async fn what_is_gone_is_marked_once() {
     deliver(&sink, rows(&entities[..2], 2)).await;
     deliver(&sink, end(2)).await;
     let payload = rows(&entities, 0);
-    let of_last = wanted(&[payload.clone()]);
+    let of_last = wanted(std::slice::from_ref(&payload));
     let gone = of_last
         .keys()
         .filter(|(labels, _)| labels.get("container_name").is_some_and(|name| name == "side car"));
