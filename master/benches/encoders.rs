@@ -41,6 +41,9 @@ const ENCODERS: &[Entry] = &[
     ("kafka json", || Box::new(sinks::kafka_door::encoder(false))),
     ("kafka protobuf", || Box::new(sinks::kafka_door::encoder(true))),
     ("nats", || Box::new(sinks::nats_door::encoder())),
+    ("otlp", || Box::new(sinks::otlp_door::encoder())),
+    ("prometheus 1.0", || Box::new(sinks::remote_write_door::version_one())),
+    ("prometheus 2.0", || Box::new(sinks::remote_write_door::version_two())),
 ];
 
 const HOSTS: usize = 20;

@@ -6,6 +6,7 @@
 mod ask;
 mod bounds;
 mod change;
+mod containers;
 #[doc(hidden)]
 pub mod door;
 mod error;
@@ -41,6 +42,9 @@ use actix_web::{
     web,
 };
 
+use heapster_shared::tick::Resolution;
+use tokio::sync::Semaphore;
+
 pub use bounds::Bounds;
 pub use model::{PointAnswer, SeriesAnswer};
 pub use routes::configure;
@@ -63,6 +67,10 @@ pub struct AppState {
     pub ready: Arc<AtomicBool>,
     /// Changes the sinks, where that is possible.
     control: Option<Arc<SinkControl>>,
+    /// How often there are rows, by which it is told what is no longer there.
+    pub resolution: Resolution,
+    /// Turns of those who read everything at once.
+    exports: Arc<Semaphore>,
 }
 
 impl AppState {
@@ -76,6 +84,8 @@ impl AppState {
             version: env!("CARGO_PKG_VERSION"),
             ready: Arc::new(AtomicBool::new(true)),
             control: None,
+            resolution: Resolution::DEFAULT,
+            exports: Arc::new(Semaphore::new(containers::AT_ONCE)),
         }
     }
 

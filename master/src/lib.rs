@@ -16,6 +16,7 @@ pub mod grpc;
 pub mod http;
 pub mod observe;
 pub mod program;
+mod prometheus;
 pub mod reload;
 pub mod server;
 pub mod sinks;

@@ -74,7 +74,8 @@ impl Program {
         let control = Arc::new(master.control(&args.sinks, places, read));
         let listener = master.take_http().context("the listener of HTTP is gone")?;
         let http_address = listener.local_addr()?;
-        let state = AppState::new(Arc::new(master.status()), model).controlling(&control);
+        let mut state = AppState::new(Arc::new(master.status()), model).controlling(&control);
+        state.resolution = args.resolution;
         let http = http::serve(listener, state.clone(), master.door(), (&args.limits).into())?;
         let grpc_address = master.grpc_address()?;
         Ok(Self { master, http, state, http_address, grpc_address, control })

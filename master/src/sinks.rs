@@ -15,6 +15,7 @@ mod labels;
 mod lines;
 mod options;
 mod peer;
+mod protobuf;
 mod samples;
 mod select;
 mod stream;
@@ -124,7 +125,10 @@ macro_rules! sinks {
     };
 }
 
-sinks! { elasticsearch, file, gcm, graphite, honeycomb, influxdb, kafka, log, nats, opentsdb, riemann, stackdriver, statsd, wavefront, webhook }
+sinks! {
+    elasticsearch, file, gcm, graphite, honeycomb, influxdb, kafka, log, nats, opentsdb, otlp,
+    remote_write, riemann, stackdriver, statsd, wavefront, webhook,
+}
 
 #[doc(hidden)]
 pub use elasticsearch::door as elasticsearch_door;
@@ -144,6 +148,8 @@ pub use kafka::door as kafka_door;
 pub use nats::door as nats_door;
 #[doc(hidden)]
 pub use opentsdb::door as opentsdb_door;
+pub use otlp::door as otlp_door;
+pub use remote_write::door as remote_write_door;
 #[doc(hidden)]
 pub use riemann::door as riemann_door;
 #[doc(hidden)]

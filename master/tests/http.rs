@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // the helpers of these tests are tests too
 
 mod http {
+    mod containers;
     mod contradictions;
     pub(crate) mod world;
 }

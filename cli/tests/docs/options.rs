@@ -58,7 +58,7 @@ fn root() -> PathBuf {
 }
 
 /// The sinks that have the options of a connection beside their own.
-pub(crate) const CONNECT: [&str; 12] = [
+pub(crate) const CONNECT: [&str; 14] = [
     "elasticsearch",
     "gcm",
     "graphite",
@@ -67,6 +67,8 @@ pub(crate) const CONNECT: [&str; 12] = [
     "kafka",
     "nats",
     "opentsdb",
+    "otlp",
+    "prometheus",
     "riemann",
     "stackdriver",
     "wavefront",

@@ -78,6 +78,7 @@ const fn endpoint(path: &'static str, body: Body, summary: &'static str) -> Endp
 const SERIES: Body = Body::One("SeriesAnswer");
 const RELOADED: Body = Body::One("ReloadAnswer");
 const TEXT: Body = Body::Other("text/plain");
+const CONTAINERS: &str = "/metrics/containers";
 
 /// Paths outside the model.
 const ENDPOINTS: &[Endpoint] = &[
@@ -86,6 +87,11 @@ const ENDPOINTS: &[Endpoint] = &[
     endpoint("/healthz", TEXT, "`ok` while rows come; 500 after three minutes without"),
     endpoint("/readyz", TEXT, "`ok` while new work is welcome, else 503"),
     endpoint("/metrics", TEXT, "The master's own state, for Prometheus"),
+    endpoint(
+        CONTAINERS,
+        TEXT,
+        "The newest values of everything, for Prometheus; OpenMetrics for those who accept it",
+    ),
     endpoint("/debug/actors", Body::Many("ActorStatus"), "The tree of actors"),
     endpoint("/api/v1/openapi.json", Body::Object, "This document"),
     endpoint("/api/v1/clusters", Body::Many("ClusterStatus"), "Clusters, hosts and discoveries"),
@@ -221,6 +227,11 @@ fn operation(endpoint: &Endpoint, path: &str, takes_cluster: bool) -> OperationB
     }
     if path.ends_with("{metric}") {
         for (name, about) in SERIES_PARAMETERS {
+            operation = operation.parameter(parameter(name, ParameterIn::Query, about));
+        }
+    }
+    if path == CONTAINERS {
+        for (name, about) in super::containers::PARAMETERS {
             operation = operation.parameter(parameter(name, ParameterIn::Query, about));
         }
     }

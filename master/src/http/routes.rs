@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use super::{
-    change,
+    change, containers,
     error::{ApiError, ErrorAnswer},
     export, health, metrics, model, openapi, page, schema, status, validate,
 };
@@ -29,6 +29,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(resource(&["/healthz"], health::healthz))
         .service(resource(&["/readyz"], health::readyz))
         .service(resource(&["/metrics"], metrics::answer))
+        .service(resource(&["/metrics/containers"], containers::answer))
         .service(resource(&["/debug/actors"], status::actors))
         .service(resource(&["/api/v1/openapi.json"], openapi::answer))
         .service(resource(&["/api/v1/clusters"], status::clusters))

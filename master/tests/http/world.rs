@@ -329,6 +329,11 @@ impl World {
         Self::new(&["lab"], Parts::default()).await
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.base
+    }
+
     /// Gives the model a further batch.
     pub(crate) async fn offer(&self, batch: RowBatch) {
         let offer = Offer::unasked(Payload::Rows(Arc::new(batch)));

@@ -20,6 +20,10 @@ mod log;
 mod nats;
 #[path = "contract_peers/opentsdb.rs"]
 mod opentsdb;
+#[path = "contract_peers/otlp.rs"]
+mod otlp;
+#[path = "contract_peers/remote_write.rs"]
+mod remote_write;
 #[path = "contract_peers/riemann.rs"]
 mod riemann;
 #[path = "contract_peers/statsd.rs"]
@@ -83,6 +87,8 @@ pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
         "gcm" => Box::new(gcm::Google::start("gcm").await),
         "stackdriver" => Box::new(gcm::Google::start("stackdriver").await),
         "nats" => Box::new(nats::Server::start().await),
+        "otlp" => Box::new(otlp::Receiver::start().await),
+        "prometheus" => Box::new(remote_write::Receiver::start().await),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }
 }

@@ -20,6 +20,8 @@ pub(in crate::sinks) struct Answer {
     pub(in crate::sinks) says: String,
     /// Its body; of a long one the beginning.
     pub(in crate::sinks) body: Bytes,
+    /// Its headers.
+    pub(in crate::sinks) headers: header::HeaderMap,
 }
 
 /// The longest quotation of a peer in a message of ours.
@@ -36,7 +38,7 @@ impl Answer {
     ) -> Self {
         let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| parse_retry_after(text, now));
-        Self { status, retry_after, says: sentence(&body), body }
+        Self { status, retry_after, says: sentence(&body), body, headers: headers.clone() }
     }
 
     /// What an answer means that is no success, where the peer gives the status codes no meaning of

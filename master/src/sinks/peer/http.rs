@@ -3,7 +3,6 @@
 
 use std::error::Error as _;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder, Response, Url, header, redirect};
 
@@ -104,21 +103,6 @@ impl HttpPeer {
         let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
         let body = read(&mut response).await.map_err(|error| self.unreachable(error))?;
         Ok(Answer::new(response.status(), response.headers(), body.into(), Timestamp::now()))
-    }
-
-    /// Sends a body; an answer that is no success is a failure by what its status commonly means.
-    ///
-    /// # Errors
-    /// When there is no answer, or no success.
-    pub(in crate::sinks) async fn post(
-        &self,
-        path: &str,
-        content_type: &'static str,
-        body: impl Into<Bytes>,
-    ) -> Result<Answer, SinkError> {
-        let request = self.request(Method::POST, path)?.header(header::CONTENT_TYPE, content_type);
-        let answer = self.send(request.body(body.into())).await?;
-        if answer.status.is_success() { Ok(answer) } else { Err(self.failure(&answer)) }
     }
 
     /// What an answer means that is no success.
