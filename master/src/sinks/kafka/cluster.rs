@@ -14,7 +14,7 @@ use futures::future::try_join_all;
 use super::{
     codes,
     connection::{Access, Connection},
-    messages::{self, Api, Metadata, Produced, Topic},
+    messages::{self, Api, Metadata, Produced, Sent, Topic},
     options::Options,
     records::Batch,
 };
@@ -97,7 +97,7 @@ impl Cluster {
         batches: &[&Addressed],
         oldest: i16,
     ) -> Result<Vec<Produced>, String> {
-        let mut by_leader: BTreeMap<i32, Vec<(&str, i32, &[u8])>> = BTreeMap::new();
+        let mut by_leader: BTreeMap<i32, Vec<Sent<'_>>> = BTreeMap::new();
         for Addressed { topic, partition, batch } in batches {
             let leader = self.topic(topic).and_then(|topic| topic.leaders.get(partition));
             let leader = *leader.ok_or_else(|| format!("{topic} has no partition {partition}"))?;
@@ -132,7 +132,7 @@ fn known(connection: Connection, metadata: &Metadata) -> BTreeMap<i32, Connectio
 
 async fn produce_to(
     connection: &mut Connection,
-    batches: &[(&str, i32, &[u8])],
+    batches: &[Sent<'_>],
     oldest: i16,
 ) -> Result<Vec<Produced>, String> {
     let version = connection.version(Api::Produce, oldest, 7)?;

@@ -44,7 +44,7 @@ impl Connection {
         })?;
         let mut connection =
             Self { stream, address: address.to_owned(), number: 0, versions: Versions::new() };
-        let answer = connection.ask(Api::ApiVersions, 0, &[]).await?;
+        let answer = connection.ask(Api::Versions, 0, &[]).await?;
         let (code, versions) = connection.read(read_versions(&answer))?;
         if code != codes::NONE {
             return Err(connection.said("does not tell its versions", code, ""));

@@ -11,7 +11,7 @@ pub(super) enum Api {
     Produce = 0,
     Metadata = 3,
     SaslHandshake = 17,
-    ApiVersions = 18,
+    Versions = 18,
     CreateTopics = 19,
     SaslAuthenticate = 36,
 }
@@ -112,9 +112,12 @@ pub(super) fn read_created(answer: &[u8]) -> Result<(i16, String), Unreadable> {
     topics.into_iter().next().ok_or(Unreadable)
 }
 
-/// A batch for each of some partitions: topic, partition, batch. In versions 3 to 7; answered when all
+/// Topic, partition and batch.
+pub(super) type Sent<'a> = (&'a str, i32, &'a [u8]);
+
+/// A batch for each of some partitions. In versions 3 to 7; answered when all
 /// replicas that are in sync have it.
-pub(super) fn produce(batches: &[(&str, i32, &[u8])], timeout_ms: i32) -> Vec<u8> {
+pub(super) fn produce(batches: &[Sent<'_>], timeout_ms: i32) -> Vec<u8> {
     let bytes: usize = batches.iter().map(|(.., batch)| batch.len() + 64).sum();
     let mut out = Vec::with_capacity(bytes + 64);
     // No transaction.

@@ -59,7 +59,9 @@ impl Broker {
 #[async_trait(?Send)]
 impl Peer for Broker {
     fn spec(&self) -> String {
-        format!("kafka:{}?compression=none", self.address)
+        // A message a sample is much to put together within the time limits of these tests, in a
+        // build without optimizations on a busy machine.
+        format!("kafka:{}?compression=none&batch_samples=100", self.address)
     }
 
     async fn set(&mut self, mode: Mode) {

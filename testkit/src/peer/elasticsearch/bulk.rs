@@ -26,7 +26,7 @@ impl State {
 
     fn items(&mut self, text: &str) -> Result<Vec<Value>, Refusal> {
         let lines: Vec<&str> = text.lines().collect();
-        if lines.len() % 2 != 0 {
+        if !lines.len().is_multiple_of(2) {
             return Err((400, "illegal_argument_exception", "an action lacks its document".into()));
         }
         let mut items = Vec::new();
