@@ -4,7 +4,7 @@
 use std::error::Error as _;
 
 use jiff::Timestamp;
-use reqwest::{Method, RequestBuilder, Response, Url, header, redirect};
+use reqwest::{Method, RequestBuilder, Response, Url, redirect};
 
 use super::{Answer, Credentials, PeerOptions, client_config};
 use crate::sinks::SinkError;
