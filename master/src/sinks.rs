@@ -6,6 +6,7 @@
 
 mod apart;
 mod event_json;
+mod google;
 mod labels;
 mod lines;
 mod options;
@@ -113,7 +114,7 @@ macro_rules! sinks {
 sinks! { gcm, influxdb, log, stackdriver }
 
 #[doc(hidden)]
-pub use gcm::door as gcm_door;
+pub use google::door as gcm_door;
 #[doc(hidden)]
 pub use influxdb::door as influxdb_door;
 

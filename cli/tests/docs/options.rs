@@ -14,7 +14,7 @@ pub(crate) struct DocumentedOption {
 /// The options of one kind.
 pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
-        ("sink", "gcm" | "stackdriver") => read("master/src/sinks/gcm/options.rs", "Options"),
+        ("sink", "gcm" | "stackdriver") => read("master/src/sinks/google/options.rs", "Options"),
         ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
         ("sink", "log") => read("master/src/sinks/log.rs", "Options"),
         ("source", "cadvisor") => {
