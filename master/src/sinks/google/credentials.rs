@@ -217,16 +217,16 @@ mod tests {
             };
             origin(&options, &peer, environment, |_| there)
         };
-        let set = [("GOOGLE_APPLICATION_CREDENTIALS", "/key.json"), ("HOME", "/root")];
+        let set = [("GOOGLE_APPLICATION_CREDENTIALS", "/key.json"), ("HOME", "/h")];
         assert_eq!(find("none", "", &set, true), Origin::Nobody);
         assert_eq!(find("metadata", "", &set, true), Origin::Machine);
         assert_eq!(find("/mine.json", "", &set, true), Origin::File("/mine.json".into()));
         assert_eq!(find("", "t", &set, true), Origin::Given);
         assert_eq!(find("", "", &set, true), Origin::File("/key.json".into()));
-        let well_known = "/root/.config/gcloud/application_default_credentials.json";
+        let well_known = "/h/.config/gcloud/application_default_credentials.json";
         assert_eq!(find("", "", &set[1..], true), Origin::File(well_known.into()));
         assert_eq!(find("", "", &set[1..], false), Origin::Machine);
-        let elsewhere = [("CLOUDSDK_CONFIG", "/sdk"), ("HOME", "/root")];
+        let elsewhere = [("CLOUDSDK_CONFIG", "/sdk"), ("HOME", "/h")];
         let there = Origin::File("/sdk/application_default_credentials.json".into());
         assert_eq!(find("", "", &elsewhere, true), there);
     }

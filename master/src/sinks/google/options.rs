@@ -117,11 +117,12 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Takes the options of the connection and those of the sink out of a spec, and checks them.
-    pub(super) fn take(spec: &mut Spec) -> Result<(PeerOptions, Self), SpecError> {
+    /// Takes the options of the connection and those of the sink out of a spec, and checks them. With
+    /// `named`, Google's names are written unless the old ones are asked for.
+    pub(super) fn take(spec: &mut Spec, named: bool) -> Result<(PeerOptions, Self), SpecError> {
         let kind = spec.kind.clone();
         let (peer, mut options): (PeerOptions, Self) = PeerOptions::take(spec)?;
-        if kind == super::STACKDRIVER && !options.use_old_resources {
+        if named && !options.use_old_resources {
             options.use_new_resources = true;
         }
         let checked = options.check(&spec.location, &peer);
@@ -195,7 +196,8 @@ mod tests {
     use super::*;
 
     fn take(text: &str) -> Result<Options, String> {
-        let taken = Options::take(&mut text.parse().unwrap());
+        let named = text.starts_with("stackdriver");
+        let taken = Options::take(&mut text.parse().unwrap(), named);
         taken.map(|(_, options)| options).map_err(|error| error.to_string())
     }
 

@@ -3,7 +3,7 @@
 use heapster_shared::{Map, row::Row};
 
 use super::{Encoded, requests::Requests};
-use crate::sinks::gcm::{
+use crate::sinks::google::{
     names::Since,
     pace::{Pace, Seen, Turn},
     plan::{Number, Plans, Series},
