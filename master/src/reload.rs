@@ -3,7 +3,7 @@
 //! [`SinkControl::reload`] reads the configuration again and takes over its sinks;
 //! [`SinkControl::replace`] takes them from whoever asks. All that can be wrong is found before
 //! anything changes (`reload/prepare`). A sink whose spec is the same is left alone, with its queue,
-//! its connections and its counters. One that has another spec for the same place (see [`plan`]) is
+//! its connections and its counters. One that has another spec for the same place (`reload/plan`) is
 //! changed: the new one starts, and has its place among the required sinks, while the old one writes
 //! what it holds; what that cannot write in `--drain-time` the buddies send again, to the new one.
 //! One that is removed writes what it holds, too, and nobody waits for it any more.
