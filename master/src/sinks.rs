@@ -7,14 +7,11 @@
 mod apart;
 mod datagrams;
 mod event_json;
-<<<<<<< HEAD
+mod google;
 mod hierarchy;
 mod json;
 mod json_rows;
 mod json_text;
-=======
-mod google;
->>>>>>> part-s1
 mod labels;
 mod lines;
 mod options;
@@ -135,15 +132,12 @@ sinks! {
 }
 
 #[doc(hidden)]
-<<<<<<< HEAD
 pub use elasticsearch::door as elasticsearch_door;
 #[doc(hidden)]
 pub use file::door as file_door;
 #[doc(hidden)]
 pub use gcm::door as gcm_door;
-=======
 pub use google::door as gcm_door;
->>>>>>> part-s1
 #[doc(hidden)]
 pub use graphite::door as graphite_door;
 #[doc(hidden)]

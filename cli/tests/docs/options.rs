@@ -14,14 +14,8 @@ pub(crate) struct DocumentedOption {
 /// The options of one kind.
 pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
-<<<<<<< HEAD
-        ("sink", "stackdriver") => read("master/src/sinks/gcm/options.rs", "Options"),
-        ("sink", _) => read(&sink_file(kind), "Options"),
-=======
         ("sink", "gcm" | "stackdriver") => read("master/src/sinks/google/options.rs", "Options"),
-        ("sink", "influxdb") => read("master/src/sinks/influxdb/options.rs", "Options"),
-        ("sink", "log") => read("master/src/sinks/log.rs", "Options"),
->>>>>>> part-s1
+        ("sink", _) => read(&sink_file(kind), "Options"),
         ("source", "cadvisor") => {
             let mut options = read("buddy/src/source/cadvisor.rs", "Options");
             options.extend(read("buddy/src/source/fetch/options.rs", "TlsOptions"));
