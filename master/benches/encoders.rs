@@ -36,7 +36,7 @@ const ENCODERS: &[Entry] = &[
     ("wavefront", || Box::new(sinks::wavefront_door::encoder())),
     ("file", || Box::new(sinks::file_door::encoder())),
     ("honeycomb", || Box::new(sinks::honeycomb_door::encoder())),
-    ("gcm", || Box::new(sinks::gcm_door::encoder())),
+    ("gcm", || Box::new(sinks::google_door::encoder())),
     ("elasticsearch", || Box::new(sinks::elasticsearch_door::encoder())),
     ("kafka json", || Box::new(sinks::kafka_door::encoder(false))),
     ("kafka protobuf", || Box::new(sinks::kafka_door::encoder(true))),

@@ -136,8 +136,7 @@ pub use elasticsearch::door as elasticsearch_door;
 #[doc(hidden)]
 pub use file::door as file_door;
 #[doc(hidden)]
-pub use gcm::door as gcm_door;
-pub use google::door as gcm_door;
+pub use google::door as google_door;
 #[doc(hidden)]
 pub use graphite::door as graphite_door;
 #[doc(hidden)]

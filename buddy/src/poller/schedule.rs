@@ -112,7 +112,7 @@ mod tests {
             fifths[usize::try_from(offset(&id, spread).as_secs()).unwrap()] += 1;
         }
         assert!(fifths.iter().all(|count| (150..250).contains(count)), "{fifths:?}");
-        let on_grid = |id: &str| offset(id, spread).as_millis() % GRID.as_millis() == 0;
+        let on_grid = |id: &str| offset(id, spread).as_millis().is_multiple_of(GRID.as_millis());
         assert!((0..1_000).all(|number| on_grid(&format!("node-{number}"))));
         assert_eq!(offset("node-1", Duration::ZERO), Duration::ZERO);
         assert_eq!(super::spread(Resolution::DEFAULT, 1), Duration::ZERO);

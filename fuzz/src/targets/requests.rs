@@ -3,7 +3,7 @@
 use heapster_buddy::metrics_api::door::asked;
 use heapster_master::{
     http::door,
-    sinks::{gcm_door, influxdb_door},
+    sinks::{google_door, influxdb_door},
 };
 
 use super::{Target, text, two};
@@ -100,7 +100,7 @@ pub(super) const TARGETS: &[Target] = &[
         name: "gcm-answer",
         run: |input| {
             for status in [200, 400, 500] {
-                let refused = gcm_door::refused(status, input).unwrap_or_default();
+                let refused = google_door::refused(status, input).unwrap_or_default();
                 assert!(refused < 200, "{refused} of 200 are refused, and others taken");
             }
         },

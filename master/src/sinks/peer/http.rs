@@ -182,6 +182,6 @@ mod tests {
         let options = PeerOptions { user: "u".into(), ..PeerOptions::default() };
         let request = HttpPeer::new("X", "h", options).unwrap().request(Method::GET, "/").unwrap();
         let request = request.build().unwrap();
-        assert!(request.headers()[header::AUTHORIZATION].to_str().unwrap().starts_with("Basic "));
+        assert!(request.headers()["authorization"].to_str().unwrap().starts_with("Basic "));
     }
 }
