@@ -20,11 +20,12 @@ pub(super) fn pair(name: &str, value: &str, out: &mut Vec<u8>) {
     text(value, out);
 }
 
-/// Appends a number; false, and nothing, for one that JSON does not have: absent or infinite.
+/// Appends a number; false, and nothing, for one that JSON does not have: absent or infinite. A
+/// double has a fraction even where it is whole, so that readers keep it a double.
 pub(super) fn number(cell: Cell, value_type: ValueType, out: &mut Vec<u8>) -> bool {
     match value_type {
         ValueType::Int64 => cell.as_int().is_some_and(|value| {
-            out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+            integer(value, out);
             true
         }),
         ValueType::Double => {
@@ -34,6 +35,11 @@ pub(super) fn number(cell: Cell, value_type: ValueType, out: &mut Vec<u8>) -> bo
             })
         }
     }
+}
+
+/// Appends a whole number.
+pub(super) fn integer(value: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 #[cfg(test)]
@@ -48,6 +54,7 @@ mod tests {
             (written, String::from_utf8(out).unwrap())
         };
         assert_eq!(written(Cell::int(-5), ValueType::Int64), (true, "-5".into()));
+        assert_eq!(written(Cell::real(3.0), ValueType::Double), (true, "3.0".into()));
         assert_eq!(written(Cell::real(1e300), ValueType::Double), (true, "1e300".into()));
         for cell in [Cell::ABSENT, Cell::real(f64::INFINITY)] {
             assert_eq!(written(cell, ValueType::Double), (false, String::new()));

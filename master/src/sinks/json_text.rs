@@ -1,5 +1,5 @@
-//! Pieces of JSON for the sinks that write it straight from rows: labels, which are the same from row
-//! to row and written once for each entity or layout, and numbers. And digests of what a series is,
+//! Labels as JSON for the sinks that write it straight from rows: they are the same from row to row,
+//! and written once for each entity or layout. And digests of what a series is,
 //! for sinks that give what they write an identity of its own.
 
 use std::{borrow::Cow, collections::BTreeMap};
@@ -7,12 +7,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use heapster_shared::{
     entity::Entity,
-    row::Cell,
-    schema::{Field, FieldLabels, ValueType},
+    schema::{Field, FieldLabels},
 };
 use ring::digest::{Context, SHA256};
 
-use super::LabelRules;
+use super::{LabelRules, json};
 
 /// What a peer wants the names of labels to be like.
 pub(super) type Rename = fn(&str) -> Cow<'_, str>;
@@ -61,9 +60,7 @@ fn members<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in pairs {
         separate(&mut out);
-        string(name, &mut out);
-        out.push(b':');
-        string(value, &mut out);
+        json::pair(name, value, &mut out);
     }
     out
 }
@@ -82,33 +79,6 @@ pub(super) fn join(first: &[u8], second: &[u8], out: &mut Vec<u8>) {
         out.push(b',');
     }
     out.extend_from_slice(second);
-}
-
-/// A text in quotes.
-pub(super) fn string(text: &str, out: &mut Vec<u8>) {
-    // It fails where the writer does, and memory does not.
-    let _ = serde_json::to_writer(out, text);
-}
-
-/// A number. Appends nothing and says `false` when it is infinite, for which JSON has no word; a
-/// double has a fraction even where it is whole, so that readers keep it a double.
-pub(super) fn number(cell: Cell, value_type: ValueType, out: &mut Vec<u8>) -> bool {
-    match value_type {
-        ValueType::Int64 => integer(cell.as_int().unwrap_or_default(), out),
-        ValueType::Double => {
-            let value = cell.as_real().unwrap_or_default();
-            if !value.is_finite() {
-                return false;
-            }
-            out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
-        }
-    }
-    true
-}
-
-/// A whole number.
-pub(super) fn integer(value: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// A digest of some parts as text of 22 characters that need no escape. Nobody can choose labels such
@@ -165,18 +135,6 @@ mod tests {
         let both = object(&both);
         assert_eq!((&both["resource_id"], &both["pod_name"]), (&"/data".into(), &"web-1".into()));
         assert_eq!(both["cluster_name"], "lab");
-    }
-
-    #[test]
-    fn numbers_keep_their_type() {
-        let text = |cell, value_type| {
-            let mut out = Vec::new();
-            number(cell, value_type, &mut out).then(|| String::from_utf8(out).unwrap())
-        };
-        let whole = Some(i64::MAX.to_string());
-        assert_eq!(text(Cell::int(i64::MAX), ValueType::Int64), whole);
-        assert_eq!(text(Cell::real(3.0), ValueType::Double), Some("3.0".into()));
-        assert_eq!(text(Cell::real(f64::NEG_INFINITY), ValueType::Double), None);
     }
 
     #[test]

@@ -3,30 +3,23 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncReadExt, AsyncWriteExt},
     sync::Mutex,
 };
-use tokio_rustls::TlsConnector;
 
 use super::{
     SinkError,
-    peer::{PeerOptions, client_config},
+    peer::{PeerOptions, Stream, client_config, connect},
 };
-
-/// Something that bytes are written to and read from.
-pub(super) trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
 
 /// A peer over TCP.
 pub(super) struct StreamPeer {
     what: &'static str,
     address: Address,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
-    connection: Mutex<Option<Box<dyn Connection>>>,
+    tls: Option<Arc<ClientConfig>>,
+    connection: Mutex<Option<Box<dyn Stream>>>,
 }
 
 /// `HOST:PORT`.
@@ -82,10 +75,9 @@ impl StreamPeer {
     ) -> Result<Self, String> {
         let encrypted = encrypted || options.asks_for_tls();
         let tls = if encrypted {
-            let config = client_config(options, true)?;
-            let name = ServerName::try_from(address.host.clone())
+            ServerName::try_from(address.host.as_str())
                 .map_err(|_| format!("no certificate can be for `{}`", address.host))?;
-            Some((TlsConnector::from(Arc::new(config)), name))
+            Some(Arc::new(client_config(options, true)?))
         } else {
             None
         };
@@ -126,10 +118,7 @@ impl StreamPeer {
         Ok(answer)
     }
 
-    async fn open(
-        &self,
-        kept: Option<Box<dyn Connection>>,
-    ) -> Result<Box<dyn Connection>, SinkError> {
+    async fn open(&self, kept: Option<Box<dyn Stream>>) -> Result<Box<dyn Stream>, SinkError> {
         if let Some(mut connection) = kept
             && is_open(&mut *connection).await
         {
@@ -138,16 +127,9 @@ impl StreamPeer {
         self.connect().await.map_err(|error| self.unreachable(&error))
     }
 
-    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
-        let Address { host, port } = &self.address;
-        let connect = async {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            Ok::<Box<dyn Connection>, io::Error>(match &self.tls {
-                Some((tls, name)) => Box::new(tls.connect(name.clone(), stream).await?),
-                None => Box::new(stream),
-            })
-        };
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        let address = self.address.to_string();
+        let connect = connect(&address, self.tls.as_ref());
         let late = || {
             io::Error::new(
                 io::ErrorKind::TimedOut,
@@ -168,16 +150,12 @@ impl StreamPeer {
     }
 }
 
-async fn write(connection: &mut dyn Connection, bytes: &[u8]) -> io::Result<()> {
+async fn write(connection: &mut dyn Stream, bytes: &[u8]) -> io::Result<()> {
     connection.write_all(bytes).await?;
     connection.flush().await
 }
 
-async fn exchange(
-    connection: &mut dyn Connection,
-    bytes: &[u8],
-    longest: u32,
-) -> io::Result<Vec<u8>> {
+async fn exchange(connection: &mut dyn Stream, bytes: &[u8], longest: u32) -> io::Result<Vec<u8>> {
     write(connection, bytes).await?;
     let length = connection.read_u32().await?;
     if length > longest {
@@ -195,7 +173,7 @@ async fn exchange(
 
 /// Whether the peer has not closed the connection, as far as is known here. What it says unasked is
 /// thrown away.
-async fn is_open(connection: &mut dyn Connection) -> bool {
+async fn is_open(connection: &mut dyn Stream) -> bool {
     let mut said = [0; 512];
     loop {
         // Reading is ready at once, or there is nothing to read.
@@ -210,7 +188,7 @@ async fn is_open(connection: &mut dyn Connection) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 

@@ -21,7 +21,7 @@ use heapster_shared::{
 
 use self::day::Day;
 use super::options::{Place, Settings};
-use crate::sinks::{LabelRules, json_text, lines::Body, weak_cache::WeakCache};
+use crate::sinks::{LabelRules, json, json_text, lines::Body, weak_cache::WeakCache};
 
 /// The most documents of one request, so that its answer stays short.
 const MOST_DOCUMENTS: usize = 5_000;
@@ -108,9 +108,9 @@ impl Encoder {
         action(&settings.place, false, day, row.head.time_ms, out);
         out.extend_from_slice(entity.id.as_bytes());
         out.extend_from_slice(document.id.as_bytes());
-        json_text::integer(row.head.time_ms, out);
+        json::integer(row.head.time_ms, out);
         out.extend_from_slice(b"\"}}\n{\"@timestamp\":");
-        json_text::integer(row.head.time_ms, out);
+        json::integer(row.head.time_ms, out);
         out.extend_from_slice(b",\"labels\":{");
         json_text::join(&entity.labels, &document.labels, out);
         out.extend_from_slice(b"},\"metrics\":{");
@@ -163,7 +163,7 @@ fn documents(layout: &Layout, rules: &LabelRules) -> Arc<[Document]> {
     for (index, field) in layout.fields().iter().enumerate() {
         let whole = json_text::field_labels(field, &LabelRules::default(), json_text::unchanged);
         let mut key = Vec::new();
-        json_text::string(&without_dots(field.metric.name()), &mut key);
+        json::text(&without_dots(field.metric.name()), &mut key);
         key.push(b':');
         let metric = MetricPlan { index, value_type: field.metric.value_type(), key };
         let same = |(labels, document): &&mut (Vec<u8>, Document)| {
@@ -215,7 +215,7 @@ fn metrics(row: &Row<'_>, plans: &[MetricPlan], out: &mut Vec<u8>) -> (u32, u64)
             out.push(b',');
         }
         out.extend_from_slice(&plan.key);
-        if json_text::number(cell, plan.value_type, out) {
+        if json::number(cell, plan.value_type, out) {
             samples += 1;
         } else {
             out.truncate(begin);

@@ -22,7 +22,7 @@ use serde_json::json;
 use super::options::Options;
 use crate::{
     delivery::EventBatch,
-    sinks::{LabelRules, json_text, weak_cache::WeakCache},
+    sinks::{LabelRules, json, json_text, weak_cache::WeakCache},
 };
 
 /// Rows and events to frames; keeps what it has worked out for what is still alive.
@@ -206,7 +206,7 @@ impl EntityText {
         let whole =
             json_text::labels(cluster, entity, &LabelRules::default(), json_text::unchanged);
         let mut begin = b"{\"cluster\":".to_vec();
-        json_text::string(cluster, &mut begin);
+        json::text(cluster, &mut begin);
         begin.extend_from_slice(b",\"time\":\"");
         let namespace = entity.namespace().unwrap_or_default();
         Self {
@@ -222,7 +222,7 @@ impl LayoutPlan {
     fn new(layout: &Layout, rules: &LabelRules) -> Self {
         let samples = layout.fields().iter().map(|field| {
             let mut begin = b"{\"metric\":".to_vec();
-            json_text::string(field.metric.name(), &mut begin);
+            json::text(field.metric.name(), &mut begin);
             let labels = json_text::field_labels(field, rules, json_text::unchanged);
             if !labels.is_empty() {
                 begin.extend_from_slice(b",\"labels\":{");
@@ -250,7 +250,7 @@ fn samples(row: &Row<'_>, plans: &[SamplePlan], out: &mut Vec<u8>) -> (u64, u64)
             out.push(b',');
         }
         out.extend_from_slice(&plan.begin);
-        if json_text::number(*cell, plan.value_type, out) {
+        if json::number(*cell, plan.value_type, out) {
             out.push(b'}');
             samples += 1;
         } else {

@@ -12,7 +12,7 @@ use heapster_shared::{
     schema::{Layout, ValueType},
 };
 
-use crate::sinks::{LabelRules, json_text};
+use crate::sinks::{LabelRules, json, json_text};
 
 /// What is the same in all messages of a field.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct SamplePlan {
 pub(super) fn plan(layout: &Layout, rules: &LabelRules) -> Arc<[SamplePlan]> {
     let plans = layout.fields().iter().map(|field| {
         let mut begin = b"{\"MetricsName\":".to_vec();
-        json_text::string(field.metric.name(), &mut begin);
+        json::text(field.metric.name(), &mut begin);
         begin.extend_from_slice(b",\"MetricsValue\":{\"value\":");
         let labels = json_text::field_labels(field, rules, json_text::unchanged);
         SamplePlan { value_type: field.metric.value_type(), begin, labels }
@@ -54,7 +54,7 @@ pub(super) fn messages(
         }
         out.clear();
         out.extend_from_slice(&plan.begin);
-        if !json_text::number(*cell, plan.value_type, out) {
+        if !json::number(*cell, plan.value_type, out) {
             infinite += 1;
             continue;
         }
