@@ -15,6 +15,7 @@ pub(crate) struct DocumentedOption {
 pub(crate) fn of(flag: &str, kind: &str) -> Vec<DocumentedOption> {
     match (flag, kind) {
         ("sink", "gcm" | "stackdriver") => read("master/src/sinks/google/options.rs", "Options"),
+        ("sink", "prometheus") => read(&sink_file("remote_write"), "Options"),
         ("sink", _) => read(&sink_file(kind), "Options"),
         ("source", "cadvisor") => {
             let mut options = read("buddy/src/source/cadvisor.rs", "Options");
