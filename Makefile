@@ -52,8 +52,8 @@ bench-kubernetes: bench-programs ## The same on a simulated Kubernetes cluster o
 	target/dist/heapster-bench --kubernetes --hosts 1000,5000 --dead 10% --write docs/benchmarks.md
 
 bench-sinks: ## What each sink's encoder does in a second, and what a sink that hangs costs the others
-	HEAPSTER_BENCH_WRITE=$(CURDIR)/docs/benchmarks.md cargo bench --package heapster-master --bench encoders
-	HEAPSTER_BENCH_WRITE=$(CURDIR)/docs/benchmarks.md cargo bench --package heapster-master --bench isolation
+	HEAPSTER_BENCH_WRITE=$(CURDIR)/docs/benchmarks.md cargo bench --profile dist --package heapster-master --bench encoders
+	HEAPSTER_BENCH_WRITE=$(CURDIR)/docs/benchmarks.md cargo bench --profile dist --package heapster-master --bench isolation
 
 bench-programs:
 	cargo build --profile dist --package heapster-master --package heapster-buddy --package heapster-testkit

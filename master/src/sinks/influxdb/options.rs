@@ -93,6 +93,8 @@ pub(super) enum Store {
     Bucket { org: String, bucket: String },
 }
 
+/// Whose a password is that comes without a user, as in the ancestor.
+const ANCESTORS_USER: &str = "root";
 const DEFAULT_LOCATION: &str = "http://127.0.0.1:8086";
 /// InfluxDB refuses retention policies that are shorter.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(3600);
@@ -101,6 +103,13 @@ impl Target {
     /// Takes the options of the connection and those of the database out of a spec.
     pub(super) fn take(spec: &mut Spec) -> Result<(Self, PeerOptions, Options), SpecError> {
         let wrong = |message: String| SpecError(format!("influxdb: {message}"));
+        let has = |spec: &Spec, names: &[&str]| {
+            spec.options.iter().any(|(name, _)| names.contains(&name.as_str()))
+        };
+        let names_password = has(spec, &["pw", "password", "password_file"]);
+        if names_password && !has(spec, &["user", "username"]) {
+            spec.options.push(("user".to_owned(), ANCESTORS_USER.to_owned()));
+        }
         let (mut peer, options): (PeerOptions, Options) = PeerOptions::take(spec)?;
         if options.insecuressl {
             peer.tls = Verification::Skip;
@@ -247,6 +256,8 @@ mod tests {
         assert_eq!(target.store, Store::Database("d".into()));
         assert_eq!(target.retention, Some(Duration::from_secs(30 * 86_400)));
         assert_eq!(target.account, Account::User("u".into()));
+        let root = self::target("influxdb:http://h?pw=p").unwrap();
+        assert_eq!(root.account, Account::User("root".into()));
     }
 
     #[test]
