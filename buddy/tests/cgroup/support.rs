@@ -91,8 +91,20 @@ pub(crate) struct Window {
     true_cores: f64,
 }
 
-/// Polls twice and asks the kernel for the process's own CPU time as near to each poll as possible.
+/// Windows that are looked at while a busy machine gives the load too little to measure.
+const MOST_WINDOWS: usize = 6;
+/// CPU of a load, in cores, below which the kernel's hundredths of a second say little.
+const MEASURABLE_CORES: f64 = 0.3;
+
+/// Polls twice and asks the kernel for the process's own CPU time as near to each poll as possible;
+/// again, when the load had hardly any.
 pub(crate) fn measure(machine: &Machine, name: &str, pid: u32) -> Window {
+    let mut windows = (0..MOST_WINDOWS).map(|_| measure_once(machine, name, pid));
+    let measurable = |window: &Window| window.true_cores >= MEASURABLE_CORES;
+    windows.find(measurable).unwrap_or_else(|| measure_once(machine, name, pid))
+}
+
+fn measure_once(machine: &Machine, name: &str, pid: u32) -> Window {
     let look = || {
         let reading = machine.find(name).unwrap_or_else(|| panic!("{name} is not there"));
         (reading, process_cpu(pid), Instant::now())

@@ -2,8 +2,8 @@
 
 #[path = "contract_peers/elasticsearch.rs"]
 mod elasticsearch;
-#[path = "contract_peers/file.rs"]
-mod file;
+#[path = "contract_peers/files.rs"]
+mod files;
 #[path = "contract_peers/gcm.rs"]
 mod gcm;
 #[path = "contract_peers/honeycomb.rs"]
@@ -14,14 +14,16 @@ mod influxdb;
 mod kafka;
 #[path = "contract_peers/lines.rs"]
 mod lines;
-#[path = "contract_peers/log.rs"]
-mod log;
 #[path = "contract_peers/nats.rs"]
 mod nats;
 #[path = "contract_peers/opentsdb.rs"]
 mod opentsdb;
 #[path = "contract_peers/otlp.rs"]
 mod otlp;
+#[path = "contract_peers/over_http.rs"]
+mod over_http;
+#[path = "contract_peers/over_tcp.rs"]
+mod over_tcp;
 #[path = "contract_peers/remote_write.rs"]
 mod remote_write;
 #[path = "contract_peers/riemann.rs"]
@@ -41,6 +43,19 @@ pub(crate) enum Mode {
     Refuse,
     Hang,
     Away,
+}
+
+/// How a peer behaves now, and what it has accepted.
+#[derive(Debug)]
+struct State {
+    mode: Mode,
+    samples: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { mode: Mode::Accept, samples: 0 }
+    }
 }
 
 /// What a sink can learn of its writes, by its protocol.
@@ -72,23 +87,22 @@ pub(crate) trait Peer {
 /// The peer of a kind. Whoever adds a kind adds its peer.
 pub(crate) async fn peer_of(kind: &str) -> Box<dyn Peer> {
     match kind {
-        "graphite" => Box::new(lines::Lines::start("graphite:tcp://{address}?prefix=k").await),
         "elasticsearch" => Box::new(elasticsearch::Cluster::start().await),
-        "influxdb" => Box::new(influxdb::Database::start().await),
-        "kafka" => Box::new(kafka::Broker::start().await),
-        "log" => Box::new(log::LogFile::new()),
-        "opentsdb" => Box::new(opentsdb::Database::start().await),
-        "riemann" => Box::new(riemann::Server::start().await),
+        "file" => Box::new(files::Files::new("file:{path}?rotate_bytes=64KiB&keep=1000")),
+        "gcm" | "stackdriver" => Box::new(gcm::start(kind).await),
+        "graphite" => Box::new(lines::start("graphite:tcp://{address}?prefix=k").await),
+        "honeycomb" => Box::new(honeycomb::start().await),
+        "influxdb" => Box::new(influxdb::start().await),
+        "kafka" => Box::new(kafka::start().await),
+        "log" => Box::new(files::Files::new("log:{path}?format=json")),
+        "nats" => Box::new(nats::start().await),
+        "opentsdb" => Box::new(opentsdb::start().await),
+        "otlp" => Box::new(otlp::start().await),
+        "prometheus" => Box::new(remote_write::start().await),
+        "riemann" => Box::new(riemann::start().await),
         "statsd" => Box::new(statsd::Receiver::start().await),
-        "wavefront" => Box::new(lines::Lines::start("wavefront:{address}?prefix=k.").await),
-        "file" => Box::new(file::Folder::new()),
-        "honeycomb" => Box::new(honeycomb::Dataset::start().await),
-        "webhook" => Box::new(webhook::Receiver::start().await),
-        "gcm" => Box::new(gcm::Google::start("gcm").await),
-        "stackdriver" => Box::new(gcm::Google::start("stackdriver").await),
-        "nats" => Box::new(nats::Server::start().await),
-        "otlp" => Box::new(otlp::Receiver::start().await),
-        "prometheus" => Box::new(remote_write::Receiver::start().await),
+        "wavefront" => Box::new(lines::start("wavefront:{address}?prefix=k.").await),
+        "webhook" => Box::new(webhook::start().await),
         other => panic!("the contract test needs a peer for the sink `{other}`"),
     }
 }

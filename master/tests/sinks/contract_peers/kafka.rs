@@ -1,81 +1,23 @@
-//! A peer for the `kafka` sink: a broker that knows four kinds of requests, by their published forms.
+//! A peer for the `kafka` sink: a broker that knows four kinds of requests, by their published forms,
+//! and leads two partitions of whatever topic it is asked about.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
-use heapster_testkit::peer::free_ports;
+use futures::FutureExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::{JoinHandle, JoinSet},
+    net::TcpStream,
 };
 
-use super::{Mode, Peer};
+use super::{Hears, Mode, State, over_tcp::OverTcp};
 
-/// A broker that leads two partitions of whatever topic it is asked about.
-pub(super) struct Broker {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    server: Option<JoinHandle<()>>,
+pub(super) async fn start() -> OverTcp {
+    let serve = |stream, state| serve(stream, state).boxed();
+    OverTcp::start("kafka:{address}?compression=none", Hears::All, serve).await
 }
 
-struct State {
-    mode: Mode,
-    samples: u64,
-}
-
-impl Broker {
-    pub(super) async fn start() -> Self {
-        let [port] = free_ports().unwrap();
-        let state = Arc::new(Mutex::new(State { mode: Mode::Accept, samples: 0 }));
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut broker = Self { address, state, server: None };
-        broker.listen().await;
-        broker
-    }
-
-    async fn listen(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        let (state, port) = (Arc::clone(&self.state), self.address.port());
-        self.server = Some(tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&state), port));
-            }
-        }));
-    }
-
-    async fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.abort();
-            let _ = server.await;
-        }
-    }
-}
-
-#[async_trait(?Send)]
-impl Peer for Broker {
-    fn spec(&self) -> String {
-        format!("kafka:{}?compression=none", self.address)
-    }
-
-    async fn set(&mut self, mode: Mode) {
-        self.stop().await;
-        self.state.lock().unwrap().mode = mode;
-        if mode != Mode::Away {
-            self.listen().await;
-        }
-    }
-
-    fn samples(&self) -> u64 {
-        self.state.lock().unwrap().samples
-    }
-}
-
-async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>, port: u16) {
+async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+    let port = stream.local_addr().unwrap().port();
     while let Ok(length) = stream.read_i32().await {
         let mut request = vec![0; usize::try_from(length).unwrap()];
         stream.read_exact(&mut request).await.unwrap();

@@ -1,78 +1,19 @@
-//! A peer for the `nats` sink: a server with a stream, by the published text protocol.
+//! A peer for the `nats` sink: a server with a stream that takes every subject, by the published text
+//! protocol.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
-use heapster_testkit::peer::free_ports;
+use futures::FutureExt;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
-    task::{JoinHandle, JoinSet},
+    net::TcpStream,
 };
 
-use super::{Mode, Peer};
+use super::{Hears, Mode, State, over_tcp::OverTcp};
 
-/// A server whose stream takes every subject.
-pub(super) struct Server {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    server: Option<JoinHandle<()>>,
-}
-
-struct State {
-    mode: Mode,
-    samples: u64,
-}
-
-impl Server {
-    pub(super) async fn start() -> Self {
-        let [port] = free_ports().unwrap();
-        let state = Arc::new(Mutex::new(State { mode: Mode::Accept, samples: 0 }));
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut server = Self { address, state, server: None };
-        server.listen().await;
-        server
-    }
-
-    async fn listen(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        let state = Arc::clone(&self.state);
-        self.server = Some(tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&state)));
-            }
-        }));
-    }
-
-    async fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.abort();
-            let _ = server.await;
-        }
-    }
-}
-
-#[async_trait(?Send)]
-impl Peer for Server {
-    fn spec(&self) -> String {
-        format!("nats:{}?stream=S", self.address)
-    }
-
-    async fn set(&mut self, mode: Mode) {
-        self.stop().await;
-        self.state.lock().unwrap().mode = mode;
-        if mode != Mode::Away {
-            self.listen().await;
-        }
-    }
-
-    fn samples(&self) -> u64 {
-        self.state.lock().unwrap().samples
-    }
+pub(super) async fn start() -> OverTcp {
+    let serve = |stream, state| serve(stream, state).boxed();
+    OverTcp::start("nats:{address}?stream=S", Hears::All, serve).await
 }
 
 async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
@@ -95,7 +36,7 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
             "HPUB" => {
                 let whole = body(&mut stream, parts[4]).await;
                 let head: usize = parts[3].parse().unwrap();
-                message(parts[2], state.lock().unwrap().take(&whole[..head], &whole[head..]))
+                message(parts[2], take(&mut state.lock().unwrap(), &whole[..head], &whole[head..]))
             }
             other => panic!("no server knows {other}"),
         };
@@ -106,22 +47,20 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
     }
 }
 
-impl State {
-    fn take(&mut self, head: &[u8], body: &[u8]) -> &'static str {
-        let head = std::str::from_utf8(head).unwrap();
-        assert!(head.starts_with("NATS/1.0\r\nNats-Msg-Id: ") && head.ends_with("\r\n\r\n"));
-        match self.mode {
-            Mode::FailForNow => {
-                r#"{"error":{"code":503,"err_code":10077,"description":"maximum messages exceeded"}}"#
-            }
-            Mode::Refuse => {
-                r#"{"error":{"code":400,"err_code":10054,"description":"message size exceeds maximum allowed"}}"#
-            }
-            _ => {
-                let row: serde_json::Value = serde_json::from_slice(body).unwrap();
-                self.samples += row["samples"].as_array().unwrap().len() as u64;
-                r#"{"stream":"S","seq":1}"#
-            }
+fn take(state: &mut State, head: &[u8], body: &[u8]) -> &'static str {
+    let head = std::str::from_utf8(head).unwrap();
+    assert!(head.starts_with("NATS/1.0\r\nNats-Msg-Id: ") && head.ends_with("\r\n\r\n"));
+    match state.mode {
+        Mode::FailForNow => {
+            r#"{"error":{"code":503,"err_code":10077,"description":"maximum messages exceeded"}}"#
+        }
+        Mode::Refuse => {
+            r#"{"error":{"code":400,"err_code":10054,"description":"message size exceeds maximum allowed"}}"#
+        }
+        _ => {
+            let row: serde_json::Value = serde_json::from_slice(body).unwrap();
+            state.samples += row["samples"].as_array().unwrap().len() as u64;
+            r#"{"stream":"S","seq":1}"#
         }
     }
 }

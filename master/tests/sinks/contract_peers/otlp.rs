@@ -1,27 +1,15 @@
-//! A peer for the `otlp` sink.
+//! A peer for the `otlp` sink, which receives OTLP over HTTP and counts points.
 
-use std::{
-    io::Read,
-    sync::{Arc, Mutex},
-};
+use std::io::Read;
 
-use async_trait::async_trait;
 use flate2::read::GzDecoder;
-use heapster_testkit::peer::{FakeHttp, FakeReply, FakeRequest};
+use heapster_testkit::peer::{FakeReply, FakeRequest};
 use prost::Message;
 
-use super::{Mode, Peer};
-
-/// Receives OTLP over HTTP, and counts points.
-pub(super) struct Receiver {
-    server: FakeHttp,
-    state: Arc<Mutex<State>>,
-}
-
-struct State {
-    mode: Mode,
-    samples: u64,
-}
+use super::{
+    Mode, State,
+    over_http::{OverHttp, in_trouble},
+};
 
 /// As much of `ExportMetricsServiceRequest` as it takes to count its points.
 #[derive(Clone, PartialEq, Message)]
@@ -62,27 +50,19 @@ struct Point {
     time_unix_nano: u64,
 }
 
-impl Receiver {
-    pub(super) async fn start() -> Self {
-        let state = Arc::new(Mutex::new(State { mode: Mode::Accept, samples: 0 }));
-        let shared = Arc::clone(&state);
-        let server = FakeHttp::start(move |request| shared.lock().unwrap().reply(request));
-        Self { server: server.await.unwrap(), state }
-    }
+pub(super) async fn start() -> OverHttp {
+    OverHttp::start("otlp:{url}?gzip=true", reply).await
 }
 
-impl State {
-    fn reply(&mut self, request: &FakeRequest) -> FakeReply {
-        match self.mode {
-            Mode::FailForNow | Mode::Away => FakeReply::status(503),
-            Mode::Hang => FakeReply::Hang,
-            Mode::Refuse => FakeReply::status(400),
-            Mode::Accept => {
-                self.samples += points(request);
-                FakeReply::status(200)
-            }
-        }
+fn reply(state: &mut State, request: &FakeRequest) -> FakeReply {
+    if let Some(trouble) = in_trouble(state.mode) {
+        return trouble;
     }
+    if state.mode == Mode::Refuse {
+        return FakeReply::status(400);
+    }
+    state.samples += points(request);
+    FakeReply::status(200)
 }
 
 fn points(request: &FakeRequest) -> u64 {
@@ -93,24 +73,4 @@ fn points(request: &FakeRequest) -> u64 {
     let data = scopes.flat_map(|scope| &scope.metrics);
     let points = data.flat_map(|metric| [&metric.gauge, &metric.sum].into_iter().flatten());
     points.map(|data| data.points.len() as u64).sum()
-}
-
-#[async_trait(?Send)]
-impl Peer for Receiver {
-    fn spec(&self) -> String {
-        format!("otlp:{}?gzip=true", self.server.url())
-    }
-
-    async fn set(&mut self, mode: Mode) {
-        let before = std::mem::replace(&mut self.state.lock().unwrap().mode, mode);
-        match (before, mode) {
-            (_, Mode::Away) => self.server.stop(),
-            (Mode::Away, _) => self.server.restart().await.unwrap(),
-            _ => {}
-        }
-    }
-
-    fn samples(&self) -> u64 {
-        self.state.lock().unwrap().samples
-    }
 }

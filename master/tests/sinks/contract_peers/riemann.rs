@@ -1,19 +1,15 @@
 //! A peer for the `riemann` sink: messages behind their length, each answered.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
+use futures::FutureExt;
 use prost::Message;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::{JoinHandle, JoinSet},
+    net::TcpStream,
 };
 
-use super::{Mode, Peer};
+use super::{Hears, Mode, State, over_tcp::OverTcp};
 
 /// What of a message matters here.
 #[derive(Clone, PartialEq, Message)]
@@ -30,32 +26,9 @@ struct Answer {
     error: Option<String>,
 }
 
-struct State {
-    mode: Mode,
-    samples: u64,
-}
-
-pub(super) struct Server {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    task: Option<JoinHandle<()>>,
-}
-
-impl Server {
-    pub(super) async fn start() -> Self {
-        let state = Arc::new(Mutex::new(State { mode: Mode::Accept, samples: 0 }));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let task = Some(tokio::spawn(serve(listener, Arc::clone(&state))));
-        Self { address, state, task }
-    }
-}
-
-async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(answer(stream, Arc::clone(&state)));
-    }
+pub(super) async fn start() -> OverTcp {
+    let serve = |stream, state| answer(stream, state).map(drop).boxed();
+    OverTcp::start("riemann:{address}?ttl=60", Hears::All, serve).await
 }
 
 /// Answers until the connection ends, or is to.
@@ -79,31 +52,5 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Res
         let answer = answer.encode_to_vec();
         stream.write_u32(u32::try_from(answer.len()).unwrap()).await?;
         stream.write_all(&answer).await?;
-    }
-}
-
-#[async_trait(?Send)]
-impl Peer for Server {
-    fn spec(&self) -> String {
-        format!("riemann:{}?ttl=60", self.address)
-    }
-
-    async fn set(&mut self, mode: Mode) {
-        self.state.lock().unwrap().mode = mode;
-        if mode == Mode::Away
-            && let Some(task) = self.task.take()
-        {
-            task.abort();
-            // Its end, so that the address is free.
-            let _ = task.await;
-        }
-        if mode != Mode::Away && self.task.is_none() {
-            let listener = TcpListener::bind(self.address).await.unwrap();
-            self.task = Some(tokio::spawn(serve(listener, Arc::clone(&self.state))));
-        }
-    }
-
-    fn samples(&self) -> u64 {
-        self.state.lock().unwrap().samples
     }
 }

@@ -1,4 +1,4 @@
-//! A peer for the `log` sink.
+//! A peer for the sinks that write files, `file` and `log`.
 
 use std::{
     fs::{self, OpenOptions},
@@ -11,39 +11,46 @@ use tempfile::TempDir;
 
 use super::{Mode, Peer};
 
-/// A file in a folder: the folder moves away, the file becomes a folder, or a pipe without reader.
-pub(super) struct LogFile {
+/// Where the file is, in a folder.
+const FILE: &str = "data/samples.jsonl";
+
+/// A file in a folder: the folder moves away, the file becomes a folder, or a pipe without reader,
+/// whose open hangs as that of a file on a dead server does.
+pub(super) struct Files {
+    spec: String,
     folder: TempDir,
     mode: Mode,
     /// Files that were moved aside, with what they hold.
     kept: usize,
 }
 
-impl LogFile {
-    pub(super) fn new() -> Self {
+impl Files {
+    /// A file whose path stands for `{path}` in this spec.
+    pub(super) fn new(spec: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("logs")).unwrap();
-        Self { folder, mode: Mode::Accept, kept: 0 }
+        fs::create_dir(folder.path().join("data")).unwrap();
+        let path = folder.path().join(FILE);
+        let spec = spec.replace("{path}", &path.display().to_string());
+        Self { spec, folder, mode: Mode::Accept, kept: 0 }
     }
 
-    fn logs(&self) -> PathBuf {
-        self.folder.path().join("logs")
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     fn path(&self) -> PathBuf {
-        self.logs().join("out.log")
+        self.folder.path().join(FILE)
     }
 
     fn undo(&mut self) {
         match self.mode {
             Mode::Accept => {}
             Mode::FailForNow | Mode::Away => {
-                fs::rename(self.folder.path().join("away"), self.logs()).unwrap();
+                fs::rename(self.folder.path().join("away"), self.data()).unwrap();
             }
             Mode::Refuse => fs::remove_dir(self.path()).unwrap(),
             Mode::Hang => {
-                // Out of the way first, so that no other write finds it. Then the one that waits for
-                // a reader may go; what it writes is lost.
+                // Out of the way first, so that no other write finds it; then who waits may go.
                 let pipe = self.folder.path().join("pipe");
                 fs::rename(self.path(), &pipe).unwrap();
                 drop(OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
@@ -54,16 +61,16 @@ impl LogFile {
 
     fn keep(&mut self) {
         self.kept += 1;
-        let kept = self.logs().join(format!("kept.{}", self.kept));
+        let kept = self.data().join(format!("kept.{}", self.kept));
         // Nothing to keep when nothing was written yet.
         let _ = fs::rename(self.path(), kept);
     }
 }
 
 #[async_trait(?Send)]
-impl Peer for LogFile {
+impl Peer for Files {
     fn spec(&self) -> String {
-        format!("log:{}?format=json", self.path().display())
+        self.spec.clone()
     }
 
     async fn set(&mut self, mode: Mode) {
@@ -72,7 +79,7 @@ impl Peer for LogFile {
         match mode {
             Mode::Accept => {}
             Mode::FailForNow | Mode::Away => {
-                fs::rename(self.logs(), self.folder.path().join("away")).unwrap();
+                fs::rename(self.data(), self.folder.path().join("away")).unwrap();
             }
             Mode::Refuse => {
                 self.keep();
@@ -87,13 +94,13 @@ impl Peer for LogFile {
 
     fn samples(&self) -> u64 {
         assert_eq!(self.mode, Mode::Accept);
-        let files = fs::read_dir(self.logs()).unwrap().map(|file| file.unwrap().path());
+        let files = fs::read_dir(self.data()).unwrap().map(|file| file.unwrap().path());
         let text: String = files.map(|path| fs::read_to_string(path).unwrap()).collect();
         text.matches("\"metric\"").count() as u64
     }
 }
 
-impl Drop for LogFile {
+impl Drop for Files {
     fn drop(&mut self) {
         // A thread that still waits in a pipe would keep the test from ending.
         self.undo();
