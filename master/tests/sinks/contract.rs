@@ -84,6 +84,29 @@ async fn retries_a_transient_failure() {
     }
 }
 
+/// A peer that takes its time is waited for: nothing is written twice, and nothing is lost.
+#[actix::test]
+async fn waits_for_a_slow_peer() {
+    let entities = entities();
+    for mut peer in peers().await {
+        peer.set(Mode::Slow).await;
+        let sink = start(&format!("{}&{FAST}&concurrency=2", peer.spec()));
+        let mut outcomes = Vec::new();
+        let mut offered = 0;
+        for number in 0..8 {
+            let payload = rows(&entities, number);
+            offered += samples(&payload);
+            outcomes.push(offer(&sink, payload).await);
+        }
+        for outcome in outcomes {
+            assert_eq!(settled(outcome).await, Outcome::Delivered);
+        }
+        let status = until(&sink, |status| status.state == "ok").await;
+        assert_eq!((status.delivered, status.retries), (offered, 0), "{}", peer.spec());
+        reached(&*peer, offered).await;
+    }
+}
+
 /// What the peer refuses for good is given up and counted, and does not block what comes after.
 #[actix::test]
 async fn gives_up_on_a_permanent_failure() {

@@ -33,17 +33,24 @@ mod statsd;
 #[path = "contract_peers/webhook.rs"]
 mod webhook;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 /// How a peer behaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mode {
     Accept,
+    /// Accepts, after some time; a peer that cannot be slow just accepts.
+    Slow,
     FailForNow,
     Refuse,
     Hang,
     Away,
 }
+
+/// How long a slow peer takes for an answer.
+const SLOW: Duration = Duration::from_millis(20);
 
 /// How a peer behaves now, and what it has accepted.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -44,6 +45,8 @@ pub enum FakeReply {
     },
     /// Not at all: the connection stays open.
     Hang,
+    /// After this time.
+    Late(Duration, Box<FakeReply>),
 }
 
 impl FakeReply {
@@ -165,11 +168,19 @@ async fn answer(
         headers: head.headers,
         body: body.collect().await.map(|body| body.to_bytes()).unwrap_or_default(),
     };
-    let reply = respond(&request);
+    let mut reply = respond(&request);
     requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-    match reply {
-        FakeReply::Hang => std::future::pending().await,
-        FakeReply::Answer { status, headers, body } => Ok(response(status, &headers, body)),
+    loop {
+        match reply {
+            FakeReply::Hang => std::future::pending().await,
+            FakeReply::Late(after, later) => {
+                tokio::time::sleep(after).await;
+                reply = *later;
+            }
+            FakeReply::Answer { status, headers, body } => {
+                return Ok(response(status, &headers, body));
+            }
+        }
     }
 }
 

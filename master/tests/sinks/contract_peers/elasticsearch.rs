@@ -25,7 +25,7 @@ impl Peer for Cluster {
             return self.0.stop();
         }
         self.0.set(match mode {
-            Mode::Accept | Mode::Away => ElasticsearchMode::Accept,
+            Mode::Accept | Mode::Slow | Mode::Away => ElasticsearchMode::Accept,
             Mode::FailForNow => ElasticsearchMode::Full,
             Mode::Refuse => ElasticsearchMode::Refuse,
             Mode::Hang => ElasticsearchMode::Hang,

@@ -21,7 +21,7 @@ fn reply(state: &mut State, request: &FakeRequest) -> FakeReply {
         Mode::Away => return FakeReply::status(503),
         Mode::FailForNow => r#"{"status":429,"error":"rate limited"}"#,
         Mode::Refuse => r#"{"status":400,"error":"not like this"}"#,
-        Mode::Accept => {
+        Mode::Accept | Mode::Slow => {
             state.samples += events.iter().map(samples).sum::<u64>();
             r#"{"status":202}"#
         }

@@ -9,7 +9,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Hears, Mode, State, over_tcp::OverTcp};
+use super::{
+    Hears, Mode, State,
+    over_tcp::{OverTcp, take_time},
+};
 
 pub(super) async fn start() -> OverTcp {
     let serve = |stream, state| serve(stream, state).boxed();
@@ -24,6 +27,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
         if state.lock().unwrap().mode == Mode::Hang {
             return std::future::pending().await;
         }
+        take_time(&state).await;
         let mut request = Request(&request);
         let (api, version, number) = (request.i16(), request.i16(), request.i32());
         request.text();

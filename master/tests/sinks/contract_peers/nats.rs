@@ -9,7 +9,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Hears, Mode, State, over_tcp::OverTcp};
+use super::{
+    Hears, Mode, State,
+    over_tcp::{OverTcp, take_time},
+};
 
 pub(super) async fn start() -> OverTcp {
     let serve = |stream, state| serve(stream, state).boxed();
@@ -40,6 +43,9 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
             }
             other => panic!("no server knows {other}"),
         };
+        if !answer.is_empty() {
+            take_time(&state).await;
+        }
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }

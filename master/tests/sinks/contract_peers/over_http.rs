@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use heapster_testkit::peer::{FakeHttp, FakeReply, FakeRequest};
 
-use super::{Mode, Peer, State};
+use super::{Mode, Peer, SLOW, State};
 
 /// A server that answers as its kind does.
 pub(super) struct OverHttp {
@@ -22,7 +22,11 @@ impl OverHttp {
     ) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
-        let server = FakeHttp::start(move |request| reply(&mut shared.lock().unwrap(), request));
+        let server = FakeHttp::start(move |request| {
+            let state = &mut shared.lock().unwrap();
+            let answer = reply(state, request);
+            if state.mode == Mode::Slow { FakeReply::Late(SLOW, answer.into()) } else { answer }
+        });
         let server = server.await.unwrap();
         Self { spec: spec.replace("{url}", &server.url()), server, state }
     }
@@ -38,7 +42,7 @@ pub(super) fn in_trouble(mode: Mode) -> Option<FakeReply> {
     match mode {
         Mode::FailForNow | Mode::Away => Some(FakeReply::status(503)),
         Mode::Hang => Some(FakeReply::Hang),
-        Mode::Accept | Mode::Refuse => None,
+        Mode::Accept | Mode::Slow | Mode::Refuse => None,
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::{Hears, Mode, Peer, State};
+use super::{Hears, Mode, Peer, SLOW, State};
 
 /// What is done with a connection.
 pub(super) type Serve = fn(TcpStream, Arc<Mutex<State>>) -> BoxFuture<'static, ()>;
@@ -51,6 +51,14 @@ impl OverTcp {
     }
 }
 
+/// Takes the time that a slow peer takes.
+pub(super) async fn take_time(state: &Mutex<State>) {
+    let slow = state.lock().unwrap().mode == Mode::Slow;
+    if slow {
+        tokio::time::sleep(SLOW).await;
+    }
+}
+
 #[async_trait(?Send)]
 impl Peer for OverTcp {
     fn hears(&self) -> Hears {
@@ -71,7 +79,7 @@ impl Peer for OverTcp {
         // Who hears no answer hears of trouble by the connection alone.
         let listens = match self.hears {
             Hears::All => mode != Mode::Away,
-            Hears::Connection | Hears::Nothing => mode == Mode::Accept,
+            Hears::Connection | Hears::Nothing => matches!(mode, Mode::Accept | Mode::Slow),
         };
         if listens {
             self.accept_from(TcpListener::bind(self.address).await.unwrap());

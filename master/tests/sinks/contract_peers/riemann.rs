@@ -9,7 +9,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Hears, Mode, State, over_tcp::OverTcp};
+use super::{
+    Hears, Mode, State,
+    over_tcp::{OverTcp, take_time},
+};
 
 /// What of a message matters here.
 #[derive(Clone, PartialEq, Message)]
@@ -40,11 +43,13 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Res
         let events = Events::decode(message.as_slice()).unwrap().events.len() as u64;
         let mode = {
             let mut state = state.lock().unwrap();
-            state.samples += if state.mode == Mode::Accept { events } else { 0 };
+            let taken = matches!(state.mode, Mode::Accept | Mode::Slow);
+            state.samples += if taken { events } else { 0 };
             state.mode
         };
+        take_time(&state).await;
         let answer = match mode {
-            Mode::Accept => Answer { ok: Some(true), error: None },
+            Mode::Accept | Mode::Slow => Answer { ok: Some(true), error: None },
             Mode::Refuse => Answer { ok: Some(false), error: Some("not like this".to_owned()) },
             Mode::FailForNow | Mode::Away => return Ok(()),
             Mode::Hang => std::future::pending().await,
