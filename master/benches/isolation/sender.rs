@@ -14,6 +14,8 @@ use super::frames::{NODE_LAYOUT, blocks, entities_of, layout};
 
 /// Hosts in the log, in turn.
 const HOSTS: u32 = 20;
+/// Frames that may wait for sinks at a time: past what the master holds it sends them back.
+const MOST_UNDER_WAY: u64 = 128;
 const TICK_MS: u64 = 1_795_345_200_000;
 
 /// An Ingest stream.
@@ -74,6 +76,9 @@ impl Sender {
     }
 
     async fn batch(&mut self, host: u32, form: Form) -> anyhow::Result<()> {
+        while self.sequence - self.delivered >= MOST_UNDER_WAY {
+            self.receive().await?;
+        }
         self.sequence += 1;
         let tick = self.sequence / u64::from(HOSTS);
         let batch = v1::Batch { tick_unix_ms: TICK_MS + tick * 15_000, blocks: blocks(host, form) };
