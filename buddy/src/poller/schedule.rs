@@ -13,10 +13,6 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// No start is put off for longer than this.
 const WIDEST_SPREAD: Duration = Duration::from_secs(5);
-/// The distance between two starts.
-const GRID: Duration = Duration::from_millis(50);
-/// A spread is parted into no fewer starts than this, however short it is.
-const LEAST_STARTS: u32 = 20;
 
 /// The grid of ticks, and the last one that was taken.
 pub(super) struct Schedule {
@@ -73,15 +69,13 @@ pub(super) fn spread(resolution: Resolution, hosts: usize) -> Duration {
     if hosts <= 1 { Duration::ZERO } else { WIDEST_SPREAD.min(resolution.duration() / 3) }
 }
 
-/// Where in the spread a host starts: the same at each tick and after a restart. Starts lie on a
-/// grid, so that of many hosts some start together: a thread that is awake reads the answers of all
-/// of them, where each would wake one for itself.
+/// Where in the spread a host starts: the same at each tick and after a restart.
 pub(super) fn offset(host_id: &str, spread: Duration) -> Duration {
-    let grid = GRID.min(spread / LEAST_STARTS);
-    let starts = spread.as_micros().checked_div(grid.as_micros()).unwrap_or(0);
-    let Ok(starts @ 1..) = u32::try_from(starts) else { return Duration::ZERO };
-    let start = scattered(host_id) % u64::from(starts);
-    grid * u32::try_from(start).unwrap_or(0)
+    let spread_ms = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
+    if spread_ms == 0 {
+        return Duration::ZERO;
+    }
+    Duration::from_millis(scattered(host_id) % spread_ms)
 }
 
 /// FNV-1a with a final mix, because names that differ in their last digit alone are to lie apart.
@@ -112,9 +106,6 @@ mod tests {
             fifths[usize::try_from(offset(&id, spread).as_secs()).unwrap()] += 1;
         }
         assert!(fifths.iter().all(|count| (150..250).contains(count)), "{fifths:?}");
-        let on_grid = |id: &str| offset(id, spread).as_millis().is_multiple_of(GRID.as_millis());
-        assert!((0..1_000).all(|number| on_grid(&format!("node-{number}"))));
-        assert_eq!(offset("node-1", Duration::ZERO), Duration::ZERO);
         assert_eq!(super::spread(Resolution::DEFAULT, 1), Duration::ZERO);
     }
 
